@@ -1,0 +1,1 @@
+"""The exam: is a candidate better than what is live, and may it go live."""

@@ -1,0 +1,25 @@
+"""Settings of the exam. Environment prefix: EVALS_. What a gate demands belongs to the assistant."""
+
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from feedback.settings import PackageSettings
+
+
+class EvalsSettings(PackageSettings):
+    """How the exam is run."""
+
+    model_config = SettingsConfigDict(env_prefix="EVALS_")
+
+    concurrency: int = Field(
+        16, ge=1, description="Tickets answered at once, so that customers keep their share."
+    )
+    bootstrap_samples: int = Field(10_000, ge=1000, description="Resamples behind an interval.")
+
+
+@cache
+def evals_settings() -> EvalsSettings:
+    """The settings of this process, read once."""
+    return EvalsSettings()

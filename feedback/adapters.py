@@ -1,0 +1,273 @@
+"""The adapter registry and the history of what was live.
+
+"Live" is the newest promotion. Promoting and rolling back are the same act: a row is appended.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+from feedback import adapter_folder
+from feedback.adapter_folder import Manifest
+from feedback.errors import Conflict, NotFound
+from feedback.settings import feedback_settings
+from feedback.tables import (
+    Adapter,
+    AdapterDataset,
+    Assistant,
+    Conversation,
+    Customer,
+    Dataset,
+    DatasetItem,
+    Feedback,
+    ItemSource,
+    Message,
+    Promotion,
+    Swap,
+)
+
+BASE = "base"
+"""How the base model without an adapter is named in commands, routes and pages."""
+
+
+def publish(
+    session: Session,
+    assistant: Assistant,
+    built: Path,
+    datasets: list[Dataset],
+    config: dict[str, Any],
+    versions: dict[str, str],
+    cycle_id: str | None = None,
+) -> Adapter:
+    """Register a finished adapter folder under a name of its own and move it to its place.
+
+    Safe to repeat after a crash between the move and the commit: the same files get the same name.
+    """
+    _lock(session, assistant)
+    newest = session.exec(
+        select(func.max(Adapter.version)).where(Adapter.assistant_id == assistant.id)
+    ).one()
+    version = (newest or 0) + 1
+    orphan = _published_by_a_crashed_attempt(assistant, version, built)
+    hashes = adapter_folder.file_hashes(orphan or built)
+    digest = adapter_folder.digest(hashes)
+    name = f"{assistant.name}-v{version}-{digest[:8]}"
+    folder = feedback_settings().adapters_dir / name
+    if orphan is None:
+        manifest = Manifest(
+            name=name,
+            assistant=assistant.name,
+            version=version,
+            digest=digest,
+            base_model=assistant.base_model,
+            datasets={dataset.kind: dataset.sha256 for dataset in datasets},
+            config=config,
+            versions=versions,
+            files=hashes,
+        )
+        adapter_folder.publish(built, folder, manifest)
+    adapter = Adapter(
+        assistant_id=assistant.id,
+        cycle_id=cycle_id,
+        version=version,
+        name=name,
+        digest=digest,
+        base_model=assistant.base_model,
+        rank=adapter_folder.rank(folder),
+        size_bytes=sum(path.stat().st_size for path in folder.iterdir()),
+    )
+    session.add(adapter)
+    session.flush()
+    for dataset in datasets:
+        session.add(
+            AdapterDataset(adapter_id=adapter.id, dataset_id=dataset.id, stage=dataset.kind)
+        )
+    session.flush()
+    return adapter
+
+
+def _published_by_a_crashed_attempt(assistant: Assistant, version: int, built: Path) -> Path | None:
+    if built.exists():
+        return None
+    places = sorted(feedback_settings().adapters_dir.glob(f"{assistant.name}-v{version}-*"))
+    return places[0] if places else None
+
+
+def folder_of(adapter: Adapter) -> Path:
+    """Where an adapter's files lie. The name comes from the registry, never from a request."""
+    return (feedback_settings().adapters_dir / adapter.name).resolve()
+
+
+def get(session: Session, name: str) -> Adapter:
+    """The adapter of that name, or NotFound."""
+    found = session.exec(select(Adapter).where(Adapter.name == name)).first()
+    if found is None:
+        raise NotFound(f"There is no adapter {name!r}. See `understudy adapters list`.")
+    return found
+
+
+def every(session: Session, assistant: Assistant) -> list[Adapter]:
+    """An assistant's adapters, newest first."""
+    return list(
+        session.exec(
+            select(Adapter)
+            .where(Adapter.assistant_id == assistant.id)
+            .order_by(col(Adapter.version).desc())
+        )
+    )
+
+
+def history(session: Session, assistant: Assistant) -> list[Promotion]:
+    """Every promotion of an assistant, newest first."""
+    return list(
+        session.exec(
+            select(Promotion)
+            .where(Promotion.assistant_id == assistant.id)
+            .order_by(col(Promotion.sequence).desc())
+        )
+    )
+
+
+def live(session: Session, assistant: Assistant) -> Promotion | None:
+    """The promotion in force; None while the base model answers because nothing was promoted."""
+    return session.exec(
+        select(Promotion)
+        .where(Promotion.assistant_id == assistant.id)
+        .order_by(col(Promotion.sequence).desc())
+        .limit(1)
+    ).first()
+
+
+def live_adapter(session: Session, assistant: Assistant) -> Adapter | None:
+    """The adapter in force, or None for the base model."""
+    promotion = live(session, assistant)
+    return (
+        session.get(Adapter, promotion.adapter_id) if promotion and promotion.adapter_id else None
+    )
+
+
+def promote(
+    session: Session,
+    assistant: Assistant,
+    adapter: Adapter | None,
+    approved_by: str,
+    reason: str,
+    decision_id: str | None = None,
+) -> Promotion:
+    """Make an adapter (None: the base model) live for new conversations."""
+    _lock(session, assistant)
+    if adapter is not None and adapter.assistant_id != assistant.id:
+        raise Conflict(f"Adapter {adapter.name!r} belongs to another assistant.")
+    if adapter is not None and adapter.base_model != assistant.base_model:
+        raise Conflict(
+            f"Adapter {adapter.name!r} was trained on {adapter.base_model!r}; "
+            f"{assistant.name!r} now runs on {assistant.base_model!r}."
+        )
+    current = live(session, assistant)
+    if (current.adapter_id if current else None) == (adapter.id if adapter else None):
+        raise Conflict(f"{adapter.name if adapter else BASE!r} is live already.")
+    promotion = Promotion(
+        assistant_id=assistant.id,
+        sequence=(current.sequence if current else 0) + 1,
+        adapter_id=adapter.id if adapter else None,
+        decision_id=decision_id,
+        approved_by=approved_by,
+        reason=reason,
+    )
+    session.add(promotion)
+    session.flush()
+    return promotion
+
+
+def roll_back(session: Session, assistant: Assistant, approved_by: str, reason: str) -> Promotion:
+    """Make live again what was live before; the base model where there was nothing."""
+    past = history(session, assistant)
+    if not past:
+        raise Conflict(f"Nothing was ever promoted for {assistant.name!r}; the base model is live.")
+    before = next((p for p in past if p.adapter_id != past[0].adapter_id), None)
+    adapter = session.get(Adapter, before.adapter_id) if before and before.adapter_id else None
+    return promote(session, assistant, adapter, approved_by, reason)
+
+
+def record_swap(
+    session: Session,
+    adapter: Adapter,
+    engine: str,
+    verified: bool,
+    reason: str,
+    load_ms: int | None = None,
+    probe_difference: float | None = None,
+) -> Swap:
+    """Keep what came of asking an engine to hold an adapter."""
+    swap = Swap(
+        adapter_id=adapter.id,
+        engine=engine,
+        verified=verified,
+        reason=reason,
+        load_ms=load_ms,
+        probe_difference=probe_difference,
+    )
+    session.add(swap)
+    session.flush()
+    return swap
+
+
+def last_swap(session: Session, adapter: Adapter) -> Swap | None:
+    """The newest word of an engine on an adapter."""
+    return session.exec(
+        select(Swap)
+        .where(Swap.adapter_id == adapter.id)
+        .order_by(col(Swap.created_at).desc(), col(Swap.id).desc())
+        .limit(1)
+    ).first()
+
+
+def datasets_of(session: Session, adapter: Adapter) -> list[Dataset]:
+    """What an adapter learned from, SFT first."""
+    return list(
+        session.exec(
+            select(Dataset)
+            .join(AdapterDataset, col(AdapterDataset.dataset_id) == Dataset.id)
+            .where(AdapterDataset.adapter_id == adapter.id)
+            .order_by(col(AdapterDataset.stage).desc())
+        )
+    )
+
+
+def feedback_behind(session: Session, adapter: Adapter) -> list[Feedback]:
+    """Every correction, approval and demonstration an adapter learned from."""
+    return list(
+        session.exec(
+            select(Feedback)
+            .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
+            .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
+            .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
+            .where(AdapterDataset.adapter_id == adapter.id)
+            .distinct()
+            .order_by(col(Feedback.id))
+        )
+    )
+
+
+def that_learned_from(session: Session, customer: Customer) -> list[Adapter]:
+    """Every adapter whose data holds something said to or by this customer."""
+    return list(
+        session.exec(
+            select(Adapter)
+            .join(AdapterDataset, col(AdapterDataset.adapter_id) == Adapter.id)
+            .join(DatasetItem, col(DatasetItem.dataset_id) == AdapterDataset.dataset_id)
+            .join(ItemSource, col(ItemSource.item_id) == DatasetItem.id)
+            .join(Feedback, col(Feedback.id) == ItemSource.feedback_id)
+            .join(Message, col(Message.id) == Feedback.message_id)
+            .join(Conversation, col(Conversation.id) == Message.conversation_id)
+            .where(Conversation.customer_id == customer.id)
+            .distinct()
+            .order_by(col(Adapter.version))
+        )
+    )
+
+
+def _lock(session: Session, assistant: Assistant) -> None:
+    """Writers to one assistant's registry take turns (SQLite's writers do so anyway)."""
+    session.exec(select(Assistant).where(Assistant.id == assistant.id).with_for_update()).one()

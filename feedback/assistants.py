@@ -1,0 +1,148 @@
+"""Assistants and the versions of their prompts."""
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlmodel import Session, col, select
+
+from feedback.errors import Conflict, Invalid, NotFound
+from feedback.tables import Assistant, Prompt
+
+NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
+
+
+class Sampling(BaseModel):
+    """How answers are drawn. Stored with every answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    temperature: float = Field(0.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(256, ge=1, le=8192)
+    seed: int | None = None
+    stop: list[str] = []
+
+
+class Gate(BaseModel):
+    """What a candidate must show before it may go live."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metric: str = Field("chrf", description="The score that decides.")
+    min_gain: float = Field(0.0, description="The interval's lower end must lie above this.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of the interval.")
+    min_tickets: int = Field(20, ge=2, description="Fewest held-out tickets for a decision.")
+
+
+def create(
+    session: Session,
+    name: str,
+    title: str,
+    base_model: str,
+    prompt: str,
+    author: str,
+    topics: list[str] | None = None,
+    sampling: Sampling | None = None,
+    gate: Gate | None = None,
+    auto_promote: bool = False,
+    schedule_minutes: int | None = None,
+) -> Assistant:
+    """A new assistant with version 1 of its prompt."""
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            f"Found the assistant name {name!r}; expected 2 to 63 lower-case letters, digits and "
+            "hyphens, beginning with a letter."
+        )
+    if find(session, name):
+        raise Conflict(f"An assistant named {name!r} exists already.")
+    assistant = Assistant(
+        name=name,
+        title=title,
+        base_model=base_model,
+        topics=topics or [],
+        sampling=(sampling or Sampling()).model_dump(),
+        gate=(gate or Gate()).model_dump(),
+        auto_promote=auto_promote,
+        schedule_minutes=schedule_minutes,
+    )
+    session.add(assistant)
+    session.flush()
+    set_prompt(session, assistant, prompt, author)
+    return assistant
+
+
+def find(session: Session, name: str) -> Assistant | None:
+    """The assistant of that name, if there is one."""
+    return session.exec(select(Assistant).where(Assistant.name == name)).first()
+
+
+def get(session: Session, name: str) -> Assistant:
+    """The assistant of that name, or NotFound naming those that exist."""
+    assistant = find(session, name)
+    if assistant is None:
+        names = ", ".join(repr(a.name) for a in every(session)) or "none yet"
+        raise NotFound(f"There is no assistant named {name!r}. Known: {names}.")
+    return assistant
+
+
+def only(session: Session, name: str | None) -> Assistant:
+    """The named assistant, or the only one when no name is given."""
+    if name is not None:
+        return get(session, name)
+    found = every(session)
+    if len(found) != 1:
+        names = ", ".join(repr(a.name) for a in found) or "none"
+        raise Invalid(f"Name an assistant; there are {len(found)}: {names}.")
+    return found[0]
+
+
+def every(session: Session) -> list[Assistant]:
+    """All assistants, by name."""
+    return list(session.exec(select(Assistant).order_by(col(Assistant.name))))
+
+
+def prompt_in_force(session: Session, assistant: Assistant) -> Prompt:
+    """The newest version of the assistant's prompt."""
+    newest = (
+        select(Prompt)
+        .where(Prompt.assistant_id == assistant.id)
+        .order_by(col(Prompt.version).desc())
+        .limit(1)
+    )
+    return session.exec(newest).one()
+
+
+def set_prompt(session: Session, assistant: Assistant, text: str, author: str) -> Prompt:
+    """Put a new version of the prompt in force; the same text again changes nothing."""
+    version = 1
+    newest = (
+        select(Prompt)
+        .where(Prompt.assistant_id == assistant.id)
+        .order_by(col(Prompt.version).desc())
+        .limit(1)
+    )
+    current = session.exec(newest).first()
+    if current is not None:
+        if current.text == text:
+            return current
+        version = current.version + 1
+    prompt = Prompt(assistant_id=assistant.id, version=version, text=text, author=author)
+    session.add(prompt)
+    session.flush()
+    return prompt
+
+
+def sampling_of(assistant: Assistant, **overrides: Any) -> Sampling:
+    """The assistant's sampling; a caller may change it within bounds, but never ask for more tokens."""
+    allowed = Sampling(**assistant.sampling)
+    wanted = Sampling(
+        **{**assistant.sampling, **{k: v for k, v in overrides.items() if v is not None}}
+    )
+    wanted.max_tokens = min(wanted.max_tokens, allowed.max_tokens)
+    return wanted
+
+
+def gate_of(assistant: Assistant) -> Gate:
+    """What the assistant's gate demands."""
+    return Gate(**assistant.gate)

@@ -1,0 +1,216 @@
+"""The log: conversations and what was said in them. Called by the service's doors and by imports.
+
+A question is stored before the model sees it, together with the row its answer will fill, so that a
+retry of the same request finds both.
+"""
+
+import hashlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+from feedback.errors import Invalid, NotFound
+from feedback.settings import feedback_settings
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Conversation,
+    Customer,
+    Message,
+    MessageState,
+    Prompt,
+    Speaker,
+    now,
+)
+from feedback.transcript import ModelMessages, turns
+
+
+def check_text(text: str, what: str = "message") -> str:
+    """The text without outer white space, or Invalid if it is empty, too long or not text."""
+    text = text.strip()
+    limit = feedback_settings().text_max_chars
+    if not text:
+        raise Invalid(f"The {what} is empty; expected 1 to {limit} characters.")
+    if len(text) > limit:
+        raise Invalid(
+            f"The {what} has {len(text)} characters; expected at most {limit} "
+            "(setting FEEDBACK_TEXT_MAX_CHARS)."
+        )
+    if "\x00" in text:
+        raise Invalid(f"The {what} contains a NUL character; expected plain text.")
+    return text
+
+
+def customer_named(session: Session, assistant: Assistant, external_id: str) -> Customer:
+    """The customer the site calls `external_id`, made on first sight."""
+    found = session.exec(
+        select(Customer).where(
+            Customer.assistant_id == assistant.id, Customer.external_id == external_id
+        )
+    ).first()
+    if found is None:
+        found = Customer(assistant_id=assistant.id, external_id=external_id)
+        session.add(found)
+        session.flush()
+    return found
+
+
+def begin(
+    session: Session,
+    assistant: Assistant,
+    adapter: Adapter | None,
+    customer: str | None = None,
+    channel: str = "api",
+    **more: Any,
+) -> Conversation:
+    """A new conversation; its voice is `adapter` (None: the base model) from first to last."""
+    conversation = Conversation(
+        assistant_id=assistant.id,
+        adapter_id=adapter.id if adapter else None,
+        customer_id=customer_named(session, assistant, customer).id if customer else None,
+        channel=channel,
+        **more,
+    )
+    session.add(conversation)
+    session.flush()
+    return conversation
+
+
+def get(session: Session, conversation_id: str, lock: bool = False) -> Conversation:
+    """The conversation, or NotFound. `lock` makes writers to one conversation take turns."""
+    query = select(Conversation).where(Conversation.id == conversation_id)
+    found = session.exec(query.with_for_update() if lock else query).first()
+    if found is None:
+        raise NotFound(f"There is no conversation {conversation_id!r}.")
+    return found
+
+
+def messages_of(session: Session, conversation_id: str) -> list[Message]:
+    """Everything said, in order."""
+    return list(
+        session.exec(
+            select(Message)
+            .where(Message.conversation_id == conversation_id)
+            .order_by(col(Message.position))
+        )
+    )
+
+
+def message(session: Session, message_id: str) -> Message:
+    """One message, or NotFound."""
+    found = session.get(Message, message_id)
+    if found is None:
+        raise NotFound(f"There is no message {message_id!r}.")
+    return found
+
+
+def say(
+    session: Session, conversation: Conversation, speaker: Speaker, text: str, **more: Any
+) -> Message:
+    """Append a message. The caller holds the conversation's lock."""
+    position = session.exec(
+        select(func.count()).where(col(Message.conversation_id) == conversation.id)
+    ).one()
+    row = Message(
+        conversation_id=conversation.id, position=position, speaker=speaker, text=text, **more
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def asked_before(
+    session: Session, conversation: Conversation, idempotency_key: str
+) -> tuple[Message, Message] | None:
+    """The question sent under this key, and its answer's row."""
+    question = session.exec(
+        select(Message).where(
+            Message.conversation_id == conversation.id,
+            Message.idempotency_key == idempotency_key,
+        )
+    ).first()
+    if question is None:
+        return None
+    return question, answer_to(session, question)
+
+
+def answer_to(session: Session, question: Message) -> Message:
+    """The row of the answer to a question."""
+    return session.exec(
+        select(Message)
+        .where(Message.reply_to_id == question.id, Message.speaker == Speaker.ASSISTANT)
+        .order_by(col(Message.position).desc())
+    ).one()
+
+
+def ask(
+    session: Session,
+    conversation: Conversation,
+    text: str,
+    prompt: Prompt,
+    adapter: Adapter | None,
+    base_model: str,
+    sampling: dict[str, Any],
+    idempotency_key: str | None = None,
+) -> tuple[Message, Message]:
+    """Store a customer's question and open the row of its answer."""
+    question = say(
+        session,
+        conversation,
+        Speaker.CUSTOMER,
+        check_text(text),
+        idempotency_key=idempotency_key,
+        finished_at=now(),
+    )
+    answer = say(
+        session,
+        conversation,
+        Speaker.ASSISTANT,
+        "",
+        state=MessageState.WRITING,
+        reply_to_id=question.id,
+        prompt_id=prompt.id,
+        adapter_id=adapter.id if adapter else None,
+        adapter_digest=adapter.digest if adapter else None,
+        base_model=base_model,
+        sampling=sampling,
+    )
+    return question, answer
+
+
+def finish(session: Session, answer_id: str, state: MessageState, **result: Any) -> Message:
+    """Fill an answer's row: text, tokens, timings, or the error."""
+    answer = message(session, answer_id)
+    answer.state = state
+    answer.finished_at = now()
+    for name, value in result.items():
+        setattr(answer, name, value)
+    session.add(answer)
+    conversation = get(session, answer.conversation_id)
+    conversation.transcript_sha256 = transcript_sha256(turns(messages_of(session, conversation.id)))
+    session.add(conversation)
+    session.flush()
+    return answer
+
+
+def transcript_sha256(conversation: ModelMessages) -> str:
+    """A fingerprint of what was said, by which a stateless client's conversation is found again."""
+    return hashlib.sha256(json.dumps(conversation, sort_keys=True).encode()).hexdigest()
+
+
+def close_abandoned(session: Session, older_than_seconds: float) -> int:
+    """Mark answers whose writer died as interrupted, so that the same request may resume them."""
+    limit: datetime = now() - timedelta(seconds=older_than_seconds)
+    abandoned = session.exec(
+        select(Message).where(
+            Message.state == MessageState.WRITING, col(Message.created_at) < limit
+        )
+    ).all()
+    for answer in abandoned:
+        answer.state = MessageState.INTERRUPTED
+        answer.finished_at = now()
+        answer.error = "The service stopped while it was answering."
+        session.add(answer)
+    return len(abandoned)

@@ -1,0 +1,134 @@
+"""What people say about answers: ratings, flags, corrections, approvals and demonstrations.
+
+Nothing is edited: an author's newer word on the same message supersedes their older one of its kind.
+"""
+
+from sqlmodel import Session, col, select
+
+from feedback.conversations import check_text, message
+from feedback.errors import Conflict, Invalid, NotFound
+from feedback.tables import (
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    FeedbackState,
+    FlagReason,
+    Message,
+    MessageState,
+    Role,
+    Speaker,
+)
+
+ABOUT_ANSWERS = {
+    FeedbackKind.RATING,
+    FeedbackKind.FLAG,
+    FeedbackKind.CORRECTION,
+    FeedbackKind.APPROVAL,
+}
+
+
+def give(
+    session: Session,
+    message_id: str,
+    kind: FeedbackKind,
+    author: str,
+    author_role: Role,
+    value: int | None = None,
+    reason: FlagReason | None = None,
+    text: str | None = None,
+    note: str | None = None,
+) -> Feedback:
+    """Record one person's word on one message and supersede their earlier one of the same kind."""
+    about = message(session, message_id)
+    _check(about, kind, value, reason)
+    if kind in (FeedbackKind.CORRECTION, FeedbackKind.DEMONSTRATION):
+        text = check_text(text or "", kind)
+    earlier = session.exec(
+        select(Feedback)
+        .where(
+            Feedback.message_id == message_id,
+            Feedback.kind == kind,
+            Feedback.author == author,
+            Feedback.state == FeedbackState.ACTIVE,
+        )
+        .with_for_update()
+    ).first()
+    row = Feedback(
+        message_id=message_id,
+        kind=kind,
+        value=value,
+        reason=reason,
+        text=text,
+        note=note,
+        author=author,
+        author_role=author_role,
+        supersedes_id=earlier.id if earlier else None,
+    )
+    if earlier:
+        earlier.state = FeedbackState.SUPERSEDED
+        session.add(earlier)
+        session.flush()
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _check(
+    about: Message, kind: FeedbackKind, value: int | None, reason: FlagReason | None
+) -> None:
+    if kind in ABOUT_ANSWERS and about.speaker != Speaker.ASSISTANT:
+        raise Invalid(
+            f"A {kind} is about an answer; message {about.id!r} is by the {about.speaker}."
+        )
+    if kind == FeedbackKind.DEMONSTRATION and about.speaker != Speaker.CUSTOMER:
+        raise Invalid(
+            f"A demonstration answers a customer's message; {about.id!r} is by the {about.speaker}."
+        )
+    if about.state == MessageState.WRITING:
+        raise Conflict(f"Message {about.id!r} is still being written; try again when it is done.")
+    if kind == FeedbackKind.RATING and value not in (1, -1):
+        raise Invalid(f"Found the rating {value!r}, expected 1 (helpful) or -1 (not helpful).")
+    if kind == FeedbackKind.FLAG and reason is None:
+        raise Invalid(f"A flag needs a reason: one of {', '.join(FlagReason)}.")
+
+
+def withdraw(session: Session, feedback_id: str, author: str) -> Feedback:
+    """An author takes their own word back. It stays on record and no longer counts."""
+    row = session.get(Feedback, feedback_id)
+    if row is None or row.author != author:
+        raise NotFound(f"There is no feedback {feedback_id!r} by {author!r}.")
+    if row.state != FeedbackState.ACTIVE:
+        raise Conflict(
+            f"Feedback {feedback_id!r} is {row.state}; only active feedback can be withdrawn."
+        )
+    row.state = FeedbackState.WITHDRAWN
+    session.add(row)
+    return row
+
+
+def about_message(session: Session, message_id: str) -> list[Feedback]:
+    """Everything said about a message, also what no longer counts, oldest first."""
+    return list(
+        session.exec(
+            select(Feedback)
+            .where(Feedback.message_id == message_id)
+            .order_by(col(Feedback.created_at), col(Feedback.id))
+        )
+    )
+
+
+def that_teach(session: Session, assistant_id: str) -> list[tuple[Feedback, Message, Conversation]]:
+    """Active corrections, approvals and demonstrations of an assistant, oldest first."""
+    kinds = (FeedbackKind.CORRECTION, FeedbackKind.APPROVAL, FeedbackKind.DEMONSTRATION)
+    query = (
+        select(Feedback, Message, Conversation)
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .join(Conversation, col(Conversation.id) == Message.conversation_id)
+        .where(
+            Conversation.assistant_id == assistant_id,
+            col(Feedback.kind).in_(kinds),
+            Feedback.state == FeedbackState.ACTIVE,
+        )
+        .order_by(col(Feedback.created_at), col(Feedback.id))
+    )
+    return list(session.exec(query).all())

@@ -1,0 +1,252 @@
+"""Frozen datasets: built from feedback, named by their content, never changed.
+
+The same feedback gives the same hash in any order, on any machine and either database: rows are
+sorted by their own hashes, and no id or time enters one.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlmodel import Session, col, select
+
+from feedback.assistants import prompt_in_force
+from feedback.conversations import messages_of
+from feedback.corrections import that_teach
+from feedback.errors import NotFound
+from feedback.near_copies import Sealed
+from feedback.settings import FeedbackSettings, feedback_settings
+from feedback.tables import (
+    Assistant,
+    Conversation,
+    Customer,
+    Dataset,
+    DatasetItem,
+    DatasetKind,
+    Feedback,
+    FeedbackKind,
+    ItemSource,
+    Message,
+    MessageState,
+    Split,
+)
+from feedback.tickets import held_out
+from feedback.transcript import ModelMessages, render, turns
+
+
+def canonical(value: object) -> str:
+    """One spelling of a JSON value, for hashing and for files."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass
+class Row:
+    """A row before it is frozen. Two corrections that teach the same thing become one row."""
+
+    split: Split
+    prompt: ModelMessages
+    chosen: str
+    rejected: str | None
+    sources: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """Hash of what the row teaches."""
+        return hashlib.sha256(
+            canonical([self.prompt, self.chosen, self.rejected]).encode()
+        ).hexdigest()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the row as frozen, its split included."""
+        return hashlib.sha256(f"{self.key}:{self.split}".encode()).hexdigest()
+
+
+def freeze(session: Session, assistant: Assistant) -> tuple[Dataset, Dataset]:
+    """The SFT and the DPO dataset of all feedback that may teach today.
+
+    Left out, and counted: feedback on conversations or customers that a held-out ticket came from,
+    near-copies of a ticket, and answers without text. Splits go by customer (by conversation where
+    the customer is unknown), never by row.
+    """
+    settings = feedback_settings()
+    counts: Counter[str] = Counter()
+    taught = _newest_per_question(session, assistant, counts)
+    rows: dict[DatasetKind, dict[str, Row]] = {kind: {} for kind in DatasetKind}
+    for feedback, context, rejected, split in _admitted(
+        session, assistant, taught, settings, counts
+    ):
+        chosen = feedback.text or rejected or ""
+        _merge(rows[DatasetKind.SFT], Row(split, context, chosen, None), feedback)
+        if feedback.kind == FeedbackKind.CORRECTION and rejected and rejected != chosen:
+            _merge(rows[DatasetKind.DPO], Row(split, context, chosen, rejected), feedback)
+    return (
+        _store(session, assistant, DatasetKind.SFT, list(rows[DatasetKind.SFT].values()), counts),
+        _store(session, assistant, DatasetKind.DPO, list(rows[DatasetKind.DPO].values()), counts),
+    )
+
+
+Taught = tuple[Feedback, Message, Conversation]
+
+
+def _newest_per_question(
+    session: Session, assistant: Assistant, counts: Counter[str]
+) -> list[Taught]:
+    """Of several people's words on one answer, the newest counts."""
+    newest: dict[str, Taught] = {}
+    for taught in that_teach(session, assistant.id):
+        counts["feedback"] += 1
+        feedback, message, _ = taught
+        asked = message.id if feedback.kind == FeedbackKind.DEMONSTRATION else message.reply_to_id
+        key = asked or message.id
+        counts["outdated"] += key in newest
+        newest[key] = taught
+    return list(newest.values())
+
+
+def _admitted(
+    session: Session,
+    assistant: Assistant,
+    taught: list[Taught],
+    settings: FeedbackSettings,
+    counts: Counter[str],
+) -> list[tuple[Feedback, ModelMessages, str | None, Split]]:
+    """What passes every filter, with its rendered prompt, what the bot had said, and its split."""
+    tickets = held_out(session, assistant)
+    sealed_conversations = {ticket.conversation_id for ticket in tickets} - {None}
+    sealed_customers = {ticket.customer_id for ticket in tickets} - {None}
+    sealed = Sealed(
+        ((ticket.external_id, ticket.context) for ticket in tickets),
+        settings.near_copy_similarity,
+    )
+    prompt = prompt_in_force(session, assistant).text
+    admitted = []
+    for feedback, message, conversation in taught:
+        said = messages_of(session, conversation.id)
+        is_answer = feedback.kind != FeedbackKind.DEMONSTRATION
+        before = [m for m in said if m.position < message.position + (not is_answer)]
+        context = turns(before)
+        if conversation.id in sealed_conversations:
+            counts["ticket_conversation"] += 1
+        elif conversation.customer_id in sealed_customers:
+            counts["ticket_customer"] += 1
+        elif not context or context[-1]["role"] != "user" or not (feedback.text or message.text):
+            counts["without_question_or_answer"] += 1
+        elif sealed.near(context):
+            counts["ticket_near_copy"] += 1
+        else:
+            rendered = render(prompt, context, settings.transcript_max_chars)
+            complete = is_answer and message.state == MessageState.COMPLETE
+            split = _split(session, conversation, context, settings.validation_percent)
+            admitted.append((feedback, rendered, message.text if complete else None, split))
+    return admitted
+
+
+def _split(
+    session: Session, conversation: Conversation, context: ModelMessages, percent: int
+) -> Split:
+    customer = session.get(Customer, conversation.customer_id) if conversation.customer_id else None
+    who = customer.external_id if customer else conversation.external_id or context[0]["content"]
+    bucket = int(hashlib.sha256(who.encode()).hexdigest(), 16) % 100
+    return Split.VALIDATION if bucket < percent else Split.TRAIN
+
+
+def _merge(rows: dict[str, Row], row: Row, feedback: Feedback) -> None:
+    kept = rows.setdefault(row.key, row)
+    kept.sources.append(feedback.id)
+    if row.split == Split.TRAIN:  # the same row from two customers must not measure itself
+        kept.split = Split.TRAIN
+
+
+def _store(
+    session: Session,
+    assistant: Assistant,
+    kind: DatasetKind,
+    rows: list[Row],
+    counts: Counter[str],
+) -> Dataset:
+    rows.sort(key=lambda row: row.sha256)
+    sha256 = hashlib.sha256("\n".join([kind, *(row.sha256 for row in rows)]).encode()).hexdigest()
+    frozen = session.exec(
+        select(Dataset).where(
+            Dataset.assistant_id == assistant.id, Dataset.kind == kind, Dataset.sha256 == sha256
+        )
+    ).first()
+    if frozen:
+        return frozen
+    train = sum(row.split == Split.TRAIN for row in rows)
+    dataset = Dataset(
+        assistant_id=assistant.id,
+        kind=kind,
+        name=f"{kind}-{sha256[:12]}",
+        sha256=sha256,
+        train_rows=train,
+        validation_rows=len(rows) - train,
+        counts={**counts, "rows": len(rows)},
+    )
+    session.add(dataset)
+    session.flush()
+    for position, row in enumerate(rows):
+        item = DatasetItem(
+            dataset_id=dataset.id,
+            position=position,
+            split=row.split,
+            prompt=row.prompt,
+            chosen=row.chosen,
+            rejected=row.rejected,
+            sha256=row.sha256,
+        )
+        session.add(item)
+        session.flush()
+        for feedback_id in dict.fromkeys(row.sources):
+            session.add(ItemSource(item_id=item.id, feedback_id=feedback_id))
+    session.flush()
+    return dataset
+
+
+def get(session: Session, name: str) -> Dataset:
+    """The dataset of that name (its kind and the start of its hash), or NotFound."""
+    found = session.exec(select(Dataset).where(Dataset.name == name)).first()
+    if found is None:
+        raise NotFound(f"There is no dataset {name!r}. See `understudy feedback datasets list`.")
+    return found
+
+
+def every(session: Session, assistant: Assistant) -> list[Dataset]:
+    """An assistant's datasets, newest first."""
+    return list(
+        session.exec(
+            select(Dataset)
+            .where(Dataset.assistant_id == assistant.id)
+            .order_by(col(Dataset.created_at).desc())
+        )
+    )
+
+
+def items(session: Session, dataset: Dataset) -> list[DatasetItem]:
+    """A dataset's rows in their frozen order."""
+    return list(
+        session.exec(
+            select(DatasetItem)
+            .where(DatasetItem.dataset_id == dataset.id)
+            .order_by(col(DatasetItem.position))
+        )
+    )
+
+
+def export(session: Session, dataset: Dataset, path: Path) -> Path:
+    """Write the rows as JSONL in TRL's conversational prompt and completion format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [canonical(_trl_row(item)) for item in items(session, dataset)]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def _trl_row(item: DatasetItem) -> dict[str, object]:
+    chosen = [{"role": "assistant", "content": item.chosen}]
+    if item.rejected is None:
+        return {"split": item.split, "prompt": item.prompt, "completion": chosen}
+    rejected = [{"role": "assistant", "content": item.rejected}]
+    return {"split": item.split, "prompt": item.prompt, "chosen": chosen, "rejected": rejected}

@@ -1,0 +1,123 @@
+"""Where things are kept. Every package has one such class; the environment prefix is its name.
+
+Order of precedence: environment, then the `[feedback]` section of `understudy.toml` (or of the file
+named by UNDERSTUDY_TOML), then the defaults below.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class PackageSettings(BaseSettings):
+    """Reads one package's section of `understudy.toml`, overridden by its environment variables."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Init arguments, environment, then the package's section of the one TOML file."""
+        section = (settings_cls.model_config.get("env_prefix") or "").rstrip("_").lower()
+        path = Path(os.environ.get("UNDERSTUDY_TOML", "understudy.toml"))
+        toml = TomlConfigSettingsSource(settings_cls, path)
+        values = toml.toml_data.get(section, {})
+        return (
+            init_settings,
+            env_settings,
+            _Section(settings_cls, values),
+        )
+
+
+class _Section(TomlConfigSettingsSource):
+    """One section of an already parsed TOML file."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, object]) -> None:
+        self.toml_file_path = None
+        self.toml_data = values
+        super(TomlConfigSettingsSource, self).__init__(settings_cls, values)
+
+
+class FeedbackSettings(PackageSettings):
+    """Database and artifacts."""
+
+    model_config = SettingsConfigDict(env_prefix="FEEDBACK_")
+
+    var_dir: Path = Field(
+        Path("var"),
+        description="Folder for everything that is made while running: database, models, runs.",
+    )
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL of SQLite or PostgreSQL. Empty: SQLite at <var_dir>/understudy.db.",
+    )
+    busy_timeout_seconds: float = Field(
+        10.0, gt=0, description="How long a write waits for another writer on SQLite."
+    )
+    text_max_chars: int = Field(
+        8000, gt=0, description="Longest message, correction or reference answer, in characters."
+    )
+    transcript_max_chars: int = Field(
+        6000,
+        gt=0,
+        description="How much of a long conversation the model sees, in characters, newest turns "
+        "first. Serving, training and exams share it.",
+    )
+    near_copy_similarity: float = Field(
+        0.65,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of character trigrams from which two questions count as "
+        "near-copies; such feedback never enters a dataset when the other is a held-out ticket.",
+    )
+    validation_percent: int = Field(
+        10,
+        ge=0,
+        le=50,
+        description="Share of customers, in percent, whose rows validate training instead of teaching.",
+    )
+
+    @property
+    def url(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.var_dir / 'understudy.db'}"
+
+    @property
+    def adapters_dir(self) -> Path:
+        """Published adapters, one immutable folder each."""
+        return self.var_dir / "adapters"
+
+    @property
+    def datasets_dir(self) -> Path:
+        """Exports of frozen datasets, one folder each, named by content."""
+        return self.var_dir / "datasets"
+
+    @property
+    def runs_dir(self) -> Path:
+        """Work folders of cycles: logs, checkpoints, progress."""
+        return self.var_dir / "runs"
+
+    @property
+    def models_dir(self) -> Path:
+        """Base models prepared on this machine."""
+        return self.var_dir / "models"
+
+
+@cache
+def feedback_settings() -> FeedbackSettings:
+    """The settings of this process, read once."""
+    return FeedbackSettings()

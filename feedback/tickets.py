@@ -1,0 +1,72 @@
+"""Held-out tickets: the questions of the exam, with reference answers and rules."""
+
+from sqlmodel import Session, col, select
+
+from feedback.conversations import check_text, customer_named
+from feedback.errors import Conflict, Invalid
+from feedback.tables import Assistant, Ticket
+from feedback.transcript import ModelMessages
+
+ROLES = ("user", "assistant")
+
+
+def check_context(context: ModelMessages) -> ModelMessages:
+    """The turns of an exam question: known roles, text in each, the customer's word last."""
+    if not context:
+        raise Invalid("The context is empty; expected at least one turn by the user.")
+    for number, turn in enumerate(context, 1):
+        if not isinstance(turn, dict) or set(turn) != {"role", "content"}:
+            raise Invalid(
+                f"Turn {number} is {turn!r}; expected an object with 'role' and 'content'."
+            )
+        if turn["role"] not in ROLES:
+            raise Invalid(f"Turn {number} has the role {turn['role']!r}; expected one of {ROLES}.")
+        check_text(turn["content"], f"text of turn {number}")
+    if context[-1]["role"] != "user":
+        raise Invalid("The last turn is the assistant's; expected the user's question.")
+    return context
+
+
+def create(
+    session: Session,
+    assistant: Assistant,
+    external_id: str,
+    context: ModelMessages,
+    reference: str,
+    must_say: list[str] | None = None,
+    must_not_say: list[str] | None = None,
+    topic: str | None = None,
+    customer: str | None = None,
+    conversation_id: str | None = None,
+) -> Ticket:
+    """A new held-out ticket; its name is unique within the assistant."""
+    taken = session.exec(
+        select(Ticket).where(Ticket.assistant_id == assistant.id, Ticket.external_id == external_id)
+    ).first()
+    if taken:
+        raise Conflict(f"A ticket named {external_id!r} exists already for {assistant.name!r}.")
+    ticket = Ticket(
+        assistant_id=assistant.id,
+        external_id=external_id,
+        context=check_context(context),
+        reference=check_text(reference, "reference answer"),
+        must_say=must_say or [],
+        must_not_say=must_not_say or [],
+        topic=topic,
+        customer_id=customer_named(session, assistant, customer).id if customer else None,
+        conversation_id=conversation_id,
+    )
+    session.add(ticket)
+    session.flush()
+    return ticket
+
+
+def held_out(session: Session, assistant: Assistant) -> list[Ticket]:
+    """The tickets in force, in a fixed order."""
+    return list(
+        session.exec(
+            select(Ticket)
+            .where(Ticket.assistant_id == assistant.id, col(Ticket.retired_at).is_(None))
+            .order_by(col(Ticket.external_id))
+        )
+    )

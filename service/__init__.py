@@ -1,0 +1,1 @@
+"""The doors: customers, agents, operators and vLLM. No torch outside `service/engine`."""

@@ -1,0 +1,91 @@
+"""Settings of the service and of the engine it owns. Environment prefix: SERVICE_."""
+
+from functools import cache
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from feedback.settings import PackageSettings
+
+EMBEDDED_MODEL = "embedded"
+
+
+class ServiceSettings(PackageSettings):
+    """Doors, limits, and how vLLM is started and reached."""
+
+    model_config = SettingsConfigDict(env_prefix="SERVICE_")
+
+    host: str = Field("127.0.0.1", description="Address the service listens on.")
+    port: int = Field(8080, ge=1, le=65535, description="Port the service listens on.")
+    model: str = Field(
+        EMBEDDED_MODEL,
+        description="Base model: a hub id, a local path, or 'embedded' for the small model that "
+        "ships inside a package.",
+    )
+
+    engine_url: str = Field(
+        "http://127.0.0.1:8001", description="Where the service reaches vLLM. Keep it private."
+    )
+    engine_host: str = Field("127.0.0.1", description="Address vLLM listens on when started here.")
+    engine_port: int = Field(8001, ge=1, le=65535, description="Port vLLM listens on.")
+    engine_api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Secret between service and vLLM. Empty: one is made in <var_dir>/secrets.",
+    )
+    engine_device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where vLLM computes. 'auto' takes CUDA where torch sees it."
+    )
+    engine_dtype: str = Field(
+        "auto", description="vLLM's --dtype. 'auto': float32 on the CPU, bfloat16 on CUDA."
+    )
+    engine_max_model_len: int = Field(2048, gt=0, description="Longest prompt plus answer, tokens.")
+    engine_max_loras: int = Field(
+        4,
+        ge=2,
+        description="Adapters that can compute in one batch: live, candidate, rollback, one spare.",
+    )
+    engine_max_cpu_loras: int = Field(
+        16, ge=2, description="Adapters kept in host memory; the least recently used one leaves."
+    )
+    engine_max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
+        16, description="Largest adapter rank the engine accepts."
+    )
+    engine_max_num_seqs: int = Field(32, gt=0, description="Answers computed at once.")
+    engine_kv_cache_gib: float = Field(
+        1.0, gt=0, description="Memory for the KV cache on a CPU, GiB."
+    )
+    engine_gpu_memory_utilization: float = Field(
+        0.85, gt=0, le=1, description="Share of the GPU's memory vLLM may take."
+    )
+    engine_tensor_parallel: int = Field(1, ge=1, description="GPUs that share one model.")
+    engine_extra_args: list[str] = Field(
+        default_factory=list,
+        description="Further vLLM arguments, passed on as they are (JSON list).",
+    )
+    engine_start_timeout_seconds: float = Field(
+        600.0, gt=0, description="How long to wait for vLLM to become ready."
+    )
+
+    connect_timeout_seconds: float = Field(3.0, gt=0, description="To open a connection to vLLM.")
+    stall_timeout_seconds: float = Field(
+        60.0, gt=0, description="Longest silence from vLLM within an answer."
+    )
+    retry_after_seconds: int = Field(
+        5, ge=1, description="What a customer is told to wait when the engine is down."
+    )
+    swap_poll_seconds: float = Field(
+        0.5, gt=0, description="How often the service looks for a new promotion."
+    )
+    probe_tolerance: float = Field(
+        0.05,
+        gt=0,
+        description="Largest mean difference, in nats per token, between the trainer's "
+        "log-probabilities and the engine's for an adapter to take traffic (bfloat16: use 0.25).",
+    )
+
+
+@cache
+def service_settings() -> ServiceSettings:
+    """The settings of this process, read once."""
+    return ServiceSettings()

@@ -1,0 +1,1 @@
+"""The loop: corrections become an adapter. Only the trainers import torch, trl and peft."""

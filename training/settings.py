@@ -1,0 +1,60 @@
+"""Settings of the loop and the trainers. Environment prefix: TRAINING_."""
+
+from functools import cache
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from feedback.settings import PackageSettings
+
+
+class TrainingSettings(PackageSettings):
+    """Schedule, budgets and the recipe of the two stages."""
+
+    model_config = SettingsConfigDict(env_prefix="TRAINING_")
+
+    poll_seconds: float = Field(1.0, gt=0, description="How often the loop looks for work.")
+    lease_seconds: float = Field(
+        30.0, gt=1, description="A cycle whose loop has been silent for longer may be taken over."
+    )
+    min_corrections: int = Field(
+        8, ge=1, description="Fewest rows a dataset needs; below it a cycle ends as 'not enough'."
+    )
+    attempts: int = Field(
+        3, ge=1, description="How often a trainer that died is started again from its checkpoint."
+    )
+    stage_timeout_seconds: float = Field(
+        4 * 3600.0, gt=0, description="A training stage is stopped and failed after this time."
+    )
+    max_steps: int = Field(0, ge=0, description="Optimizer steps per stage. 0: as epochs say.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
+    threads: int = Field(0, ge=0, description="CPU threads of a trainer. 0: all cores.")
+    seed: int = Field(
+        17, description="Seed of the order of rows and of the adapter's first weights."
+    )
+
+    lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
+        16, description="Rank of the adapter; at most the engine's engine_max_lora_rank."
+    )
+    lora_alpha: int = Field(32, ge=1, description="Scale of the adapter: alpha / rank.")
+    batch_size: int = Field(8, ge=1, description="Rows per optimizer step.")
+    max_length: int = Field(1024, ge=32, description="Longest row, in tokens; longer ones are cut.")
+    checkpoint_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
+
+    sft_epochs: float = Field(6.0, gt=0, description="Passes over the SFT rows.")
+    sft_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of SFT.")
+
+    dpo: bool = Field(True, description="Whether DPO follows SFT when there are pairs.")
+    dpo_epochs: float = Field(1.0, gt=0, description="Passes over the DPO pairs.")
+    dpo_learning_rate: float = Field(5e-5, gt=0, description="Peak learning rate of DPO.")
+    dpo_beta: float = Field(0.1, gt=0, description="How strongly DPO is held to the SFT adapter.")
+    dpo_loss: Literal["sigmoid", "ipo", "robust"] = Field("sigmoid", description="TRL's loss_type.")
+    probe_prompts: int = Field(4, ge=1, description="Prompts the trainer answers as the probe.")
+    probe_tokens: int = Field(16, ge=1, description="Tokens per probe answer.")
+
+
+@cache
+def training_settings() -> TrainingSettings:
+    """The settings of this process, read once."""
+    return TrainingSettings()
