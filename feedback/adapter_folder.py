@@ -78,6 +78,11 @@ def read_probe(folder: Path) -> list[ProbeCase]:
     return [ProbeCase(**case) for case in json.loads((folder / PROBE).read_text())]
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """`adapter.json` of a published folder."""
+    return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+
+
 def verify(folder: Path, expected_digest: str) -> None:
     """Raise Invalid unless the folder holds exactly the files that were published."""
     if not folder.is_dir():

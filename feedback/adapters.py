@@ -90,8 +90,10 @@ def publish(
 def _published_by_a_crashed_attempt(assistant: Assistant, version: int, built: Path) -> Path | None:
     if built.exists():
         return None
-    places = sorted(feedback_settings().adapters_dir.glob(f"{assistant.name}-v{version}-*"))
-    return places[0] if places else None
+    for place in feedback_settings().adapters_dir.glob(f"{assistant.name}-v{version}-*"):
+        if adapter_folder.read_manifest(place).assistant == assistant.name:
+            return place
+    return None
 
 
 def folder_of(adapter: Adapter) -> Path:

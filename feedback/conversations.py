@@ -6,10 +6,12 @@ retry of the same request finds both.
 
 import hashlib
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, func, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from feedback.errors import Invalid, NotFound
 from feedback.settings import feedback_settings
@@ -38,23 +40,49 @@ def check_text(text: str, what: str = "message") -> str:
             f"The {what} has {len(text)} characters; expected at most {limit} "
             "(setting FEEDBACK_TEXT_MAX_CHARS)."
         )
+    _check_plain(text, what)
+    return text
+
+
+def check_name(name: str, what: str, limit: int = 200) -> str:
+    """An id or name given from outside, or Invalid if it would not fit its column."""
+    name = name.strip()
+    if not 1 <= len(name) <= limit:
+        raise Invalid(f"The {what} has {len(name)} characters; expected 1 to {limit}.")
+    _check_plain(name, what)
+    return name
+
+
+def _check_plain(text: str, what: str) -> None:
     if "\x00" in text:
         raise Invalid(f"The {what} contains a NUL character; expected plain text.")
-    return text
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise Invalid(f"The {what} contains half of a surrogate pair; expected plain text.")
 
 
 def customer_named(session: Session, assistant: Assistant, external_id: str) -> Customer:
     """The customer the site calls `external_id`, made on first sight."""
-    found = session.exec(
-        select(Customer).where(
-            Customer.assistant_id == assistant.id, Customer.external_id == external_id
-        )
-    ).first()
-    if found is None:
-        found = Customer(assistant_id=assistant.id, external_id=external_id)
-        session.add(found)
-        session.flush()
-    return found
+    found = find_customer(session, assistant, external_id)
+    if found is not None:
+        return found
+    external_id = check_name(external_id, "customer's name")
+    try:
+        with session.begin_nested():
+            session.add(Customer(assistant_id=assistant.id, external_id=external_id))
+    except IntegrityError:
+        pass  # another request met this customer in the same moment
+    return session.exec(_customer(assistant, external_id)).one()
+
+
+def find_customer(session: Session, assistant: Assistant, external_id: str) -> Customer | None:
+    """The customer the site calls `external_id`, if they were ever seen."""
+    return session.exec(_customer(assistant, external_id.strip())).first()
+
+
+def _customer(assistant: Assistant, external_id: str) -> SelectOfScalar[Customer]:
+    return select(Customer).where(
+        Customer.assistant_id == assistant.id, Customer.external_id == external_id
+    )
 
 
 def begin(
@@ -154,8 +182,9 @@ def ask(
     base_model: str,
     sampling: dict[str, Any],
     idempotency_key: str | None = None,
+    writer: str | None = None,
 ) -> tuple[Message, Message]:
-    """Store a customer's question and open the row of its answer."""
+    """Store a customer's question and open the row of its answer, to be filled by `writer`."""
     question = say(
         session,
         conversation,
@@ -176,6 +205,7 @@ def ask(
         adapter_digest=adapter.digest if adapter else None,
         base_model=base_model,
         sampling=sampling,
+        writer=writer,
     )
     return question, answer
 
@@ -200,12 +230,39 @@ def transcript_sha256(conversation: ModelMessages) -> str:
     return hashlib.sha256(json.dumps(conversation, sort_keys=True).encode()).hexdigest()
 
 
-def close_abandoned(session: Session, older_than_seconds: float) -> int:
-    """Mark answers whose writer died as interrupted, so that the same request may resume them."""
-    limit: datetime = now() - timedelta(seconds=older_than_seconds)
+def with_transcript(
+    session: Session, assistant: Assistant, api_key_id: str, said: ModelMessages
+) -> Conversation | None:
+    """The newest conversation of this caller in which exactly this was said."""
+    return session.exec(
+        select(Conversation)
+        .where(
+            Conversation.transcript_sha256 == transcript_sha256(said),
+            Conversation.assistant_id == assistant.id,
+            Conversation.api_key_id == api_key_id,
+        )
+        .order_by(col(Conversation.created_at).desc())
+        .limit(1)
+    ).first()
+
+
+def take_over(session: Session, conversation: Conversation, said: ModelMessages) -> None:
+    """Store turns that happened elsewhere. Their answers were not made here: no adapter is named."""
+    for turn in said:
+        speaker = Speaker.CUSTOMER if turn["role"] == "user" else Speaker.ASSISTANT
+        say(session, conversation, speaker, check_text(turn["content"]), finished_at=now())
+
+
+def close_abandoned(session: Session, writer: str, older_than_seconds: float) -> int:
+    """Mark answers whose writer died as interrupted, so that the same request may resume them.
+
+    Those of `writer` itself, which has just started again, and any that are far too old.
+    """
+    limit = now() - timedelta(seconds=older_than_seconds)
     abandoned = session.exec(
         select(Message).where(
-            Message.state == MessageState.WRITING, col(Message.created_at) < limit
+            Message.state == MessageState.WRITING,
+            or_(Message.writer == writer, col(Message.created_at) < limit),
         )
     ).all()
     for answer in abandoned:

@@ -50,9 +50,11 @@ def every(session: Session, assistant: Assistant) -> list[Cycle]:
     )
 
 
-def claim(session: Session, owner: str, lease_seconds: float) -> Cycle | None:
-    """The oldest open cycle nobody holds, now held by `owner`; None when there is no work."""
-    cycle = session.exec(
+def claim(
+    session: Session, owner: str, lease_seconds: float, cycle_id: str | None = None
+) -> Cycle | None:
+    """The oldest open cycle nobody holds (or this one), now held by `owner`; None without work."""
+    free = (
         select(Cycle)
         .where(
             col(Cycle.state).in_(OPEN),
@@ -61,7 +63,8 @@ def claim(session: Session, owner: str, lease_seconds: float) -> Cycle | None:
         .order_by(col(Cycle.created_at))
         .limit(1)
         .with_for_update(skip_locked=True)
-    ).first()
+    )
+    cycle = session.exec(free.where(Cycle.id == cycle_id) if cycle_id else free).first()
     if cycle is None:
         return None
     cycle.state = CycleState.RUNNING
@@ -82,6 +85,14 @@ def renew(session: Session, cycle_id: str, owner: str, lease_seconds: float) -> 
     cycle.lease_until = now() + timedelta(seconds=lease_seconds)
     session.add(cycle)
     return cycle
+
+
+def release(session: Session, cycle: Cycle, owner: str) -> None:
+    """Let go of a cycle that is to be continued by another process."""
+    held = session.exec(select(Cycle).where(Cycle.id == cycle.id).with_for_update()).one()
+    if held.lease_owner == owner:
+        held.lease_until = None
+        session.add(held)
 
 
 def finish(session: Session, cycle: Cycle, state: CycleState, reason: str) -> Cycle:

@@ -61,6 +61,9 @@ class FeedbackSettings(PackageSettings):
         Path("var"),
         description="Folder for everything that is made while running: database, models, runs.",
     )
+    models_dir: Path = Field(
+        Path("var/models"), description="Folder of base models prepared on this machine."
+    )
     database_url: str = Field(
         "",
         description="SQLAlchemy URL of SQLite or PostgreSQL. Empty: SQLite at <var_dir>/understudy.db.",
@@ -110,11 +113,6 @@ class FeedbackSettings(PackageSettings):
     def runs_dir(self) -> Path:
         """Work folders of cycles: logs, checkpoints, progress."""
         return self.var_dir / "runs"
-
-    @property
-    def models_dir(self) -> Path:
-        """Base models prepared on this machine."""
-        return self.var_dir / "models"
 
 
 @cache

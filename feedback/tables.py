@@ -305,6 +305,7 @@ class Message(SQLModel, table=True):
     latency_ms: int | None = None
     finish_reason: str | None = Field(default=None, max_length=24)
     error: str | None = _text_or_none()
+    writer: str | None = Field(default=None, max_length=200)
 
 
 class Feedback(SQLModel, table=True):

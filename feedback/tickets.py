@@ -21,6 +21,8 @@ def check_context(context: ModelMessages) -> ModelMessages:
             )
         if turn["role"] not in ROLES:
             raise Invalid(f"Turn {number} has the role {turn['role']!r}; expected one of {ROLES}.")
+        if not isinstance(turn["content"], str):
+            raise Invalid(f"Turn {number} says {turn['content']!r}; expected text.")
         check_text(turn["content"], f"text of turn {number}")
     if context[-1]["role"] != "user":
         raise Invalid("The last turn is the assistant's; expected the user's question.")

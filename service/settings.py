@@ -71,6 +71,10 @@ class ServiceSettings(PackageSettings):
     stall_timeout_seconds: float = Field(
         60.0, gt=0, description="Longest silence from vLLM within an answer."
     )
+    answer_timeout_seconds: float = Field(
+        300.0, gt=0, description="Longest time one answer may take from question to last word."
+    )
+    body_max_bytes: int = Field(1_048_576, gt=0, description="Largest request body a door accepts.")
     retry_after_seconds: int = Field(
         5, ge=1, description="What a customer is told to wait when the engine is down."
     )

@@ -27,6 +27,14 @@ class TrainingSettings(PackageSettings):
     stage_timeout_seconds: float = Field(
         4 * 3600.0, gt=0, description="A training stage is stopped and failed after this time."
     )
+    stop_grace_seconds: float = Field(
+        60.0, gt=0, description="How long a trainer asked to stop may finish its step and save."
+    )
+    silence_seconds: float = Field(
+        900.0,
+        gt=0,
+        description="A trainer that reports nothing for longer is killed and restarted.",
+    )
     max_steps: int = Field(0, ge=0, description="Optimizer steps per stage. 0: as epochs say.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
     threads: int = Field(0, ge=0, description="CPU threads of a trainer. 0: all cores.")
@@ -38,6 +46,16 @@ class TrainingSettings(PackageSettings):
         16, description="Rank of the adapter; at most the engine's engine_max_lora_rank."
     )
     lora_alpha: int = Field(32, ge=1, description="Scale of the adapter: alpha / rank.")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the adapter.")
+    lora_modules: str = Field(
+        "all-linear", description="Modules with LoRA: 'all-linear', or names between commas."
+    )
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        "cosine", description="How the learning rate falls after the warm-up."
+    )
+    warmup: float = Field(
+        0.1, ge=0, lt=1, description="Share of the steps over which the learning rate rises."
+    )
     batch_size: int = Field(8, ge=1, description="Rows per optimizer step.")
     max_length: int = Field(1024, ge=32, description="Longest row, in tokens; longer ones are cut.")
     checkpoint_steps: int = Field(20, ge=1, description="Steps between checkpoints.")

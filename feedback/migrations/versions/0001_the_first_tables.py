@@ -370,6 +370,7 @@ def upgrade() -> None:
         sa.Column("latency_ms", sa.Integer(), nullable=True),
         sa.Column("finish_reason", sa.String(length=24), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("writer", sa.String(length=200), nullable=True),
         sa.ForeignKeyConstraint(["adapter_id"], ["adapter.id"], name=op.f("fk_message_adapter_id")),
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversation.id"], name=op.f("fk_message_conversation_id")

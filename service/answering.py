@@ -1,0 +1,93 @@
+"""How an answer is made: the very function customers reach, and the exam grades.
+
+It knows neither the database nor HTTP doors: messages in, text and measurements out.
+"""
+
+import time
+from collections.abc import AsyncIterator
+
+from feedback.assistants import Sampling
+from feedback.transcript import ModelMessages
+from service.vllm import BASE, Vllm
+
+
+class Answer:
+    """One answer on its way. Iterate `pieces()` once; the other fields fill as it goes."""
+
+    def __init__(
+        self,
+        engine: Vllm,
+        messages: ModelMessages,
+        sampling: Sampling,
+        adapter_name: str | None,
+        part: str = "",
+    ) -> None:
+        """`part` is the beginning of an answer that was cut off; the model goes on from there."""
+        self._engine = engine
+        self._messages = messages
+        self._sampling = sampling
+        self._model = adapter_name or BASE
+        self._part = part
+        self.text = part
+        self.finish_reason: str | None = None
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.time_to_first_token_ms: int | None = None
+        self.latency_ms: int | None = None
+
+    async def pieces(self) -> AsyncIterator[str]:
+        """The answer's text, piece by piece, as the engine writes it.
+
+        Raises Unavailable when the engine is down or falls silent, NotFound when it does not hold
+        the adapter, Invalid when it refuses the prompt (too long, say).
+        """
+        started = time.perf_counter()
+        async for chunk in self._engine.chat(self._body()):
+            if usage := chunk.get("usage"):
+                self.prompt_tokens = usage["prompt_tokens"]
+                self.completion_tokens = usage["completion_tokens"]
+            for choice in chunk["choices"]:
+                self.finish_reason = choice.get("finish_reason") or self.finish_reason
+                if piece := choice["delta"].get("content"):
+                    if self.time_to_first_token_ms is None:
+                        self.time_to_first_token_ms = _ms_since(started)
+                    self.text += piece
+                    self.latency_ms = _ms_since(started)
+                    yield piece
+        self.latency_ms = _ms_since(started)
+
+    def _body(self) -> dict[str, object]:
+        body: dict[str, object] = {
+            "model": self._model,
+            "messages": self._messages,
+            **self._sampling.model_dump(exclude_none=True),
+        }
+        if self._part:
+            body["messages"] = [*self._messages, {"role": "assistant", "content": self._part}]
+            body["add_generation_prompt"] = False
+            body["continue_final_message"] = True
+        return body
+
+
+async def answer(
+    engine: Vllm, messages: ModelMessages, sampling: Sampling, adapter_name: str | None
+) -> Answer:
+    """A whole answer at once."""
+    made = Answer(engine, messages, sampling, adapter_name)
+    async for _ in made.pieces():
+        pass
+    return made
+
+
+async def mean_logprob(
+    engine: Vllm, messages: ModelMessages, reference: str, adapter_name: str | None
+) -> float:
+    """How likely the model finds a given answer: mean log-probability per token, in nats."""
+    prompt = await engine.prompt_tokens(messages)
+    tokens = await engine.text_tokens(reference)
+    found = await engine.logprobs(adapter_name or BASE, prompt, tokens)
+    return sum(found) / len(found)
+
+
+def _ms_since(started: float) -> int:
+    return round((time.perf_counter() - started) * 1000)

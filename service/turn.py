@@ -1,0 +1,320 @@
+"""One question and its answer: stored, asked, followed, stored. Used by every door customers come through.
+
+The question is durable before the model sees it; the answer is durable before anyone is told it is
+done. When nobody follows an answer any more, the engine stops and the part is kept as such; the same
+request sent again goes on from there.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from anyio import to_thread
+from sqlalchemy import Engine as Database
+
+from feedback import assistants, conversations
+from feedback.assistants import Sampling
+from feedback.database import reading, writing
+from feedback.errors import Conflict, NotFound, Unavailable, UnderstudyError
+from feedback.settings import feedback_settings
+from feedback.tables import Adapter, Assistant, Conversation, Message, MessageState, Prompt
+from feedback.transcript import ModelMessages, render, turns
+from service.answering import Answer
+from service.hot_swap import HotSwap
+from service.settings import ServiceSettings
+from service.vllm import Vllm
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a door hands over: whose turn it is and what was asked."""
+
+    conversation_id: str
+    text: str
+    sampling: Sampling
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A stored question with its answer's row, and what the model will see."""
+
+    question: Message
+    answer: Message
+    messages: ModelMessages
+    adapter: Adapter | None
+    sampling: Sampling
+
+
+class Turn:
+    """An answer being written. Any number may follow it; it stops when the last one leaves."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.question = opened.question
+        self.row = opened.answer
+        self.error: UnderstudyError | None = None
+        self._pieces: list[str] = [opened.answer.text] if opened.answer.text else []
+        self._changed = asyncio.Event()
+        self._followers = 0
+        self._finished = opened.answer.state == MessageState.COMPLETE
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, task: asyncio.Task[None]) -> None:
+        """`task` writes the answer; it is cancelled when nobody follows."""
+        self._task = task
+
+    async def stop(self) -> None:
+        """End the writing now and wait until the part is stored."""
+        if self._task and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def add(self, piece: str) -> None:
+        """The engine wrote this."""
+        self._pieces.append(piece)
+        self._notify()
+
+    def finish(self, row: Message, error: UnderstudyError | None = None) -> None:
+        """The answer's row is stored; followers may be told."""
+        self.row, self.error, self._finished = row, error, True
+        self._notify()
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def follow(self) -> AsyncIterator[str]:
+        """The answer from its first word, as it grows; returns when it is stored."""
+        seen = 0
+        self._followers += 1
+        try:
+            while True:
+                changed = self._changed
+                while seen < len(self._pieces):
+                    seen += 1
+                    yield self._pieces[seen - 1]
+                if self._finished:
+                    break
+                await changed.wait()
+        finally:
+            self._followers -= 1
+            if not self._followers and self._task:
+                self._task.cancel()
+
+    async def done(self) -> Message:
+        """The stored answer; raises what went wrong."""
+        async for _ in self.follow():
+            pass
+        if self.error:
+            raise self.error
+        return self.row
+
+
+class Turns:
+    """Opens turns and writes their answers. One per service process."""
+
+    def __init__(
+        self, database: Database, engine: Vllm, hot_swap: HotSwap, settings: ServiceSettings
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._hot_swap = hot_swap
+        self._settings = settings
+        self._writer = writer_name(settings)
+        self._running: dict[str, Turn] = {}
+
+    async def close_abandoned(self) -> None:
+        """After a crash: what this process was writing when it died is marked as interrupted."""
+
+        def store() -> int:
+            with writing(self._database) as session:
+                return conversations.close_abandoned(
+                    session, self._writer, self._settings.answer_timeout_seconds
+                )
+
+        if count := await to_thread.run_sync(store):
+            log.warning("%d answers were cut off when the service last stopped", count)
+
+    async def stop(self) -> None:
+        """Stop every running answer and wait until each part is stored."""
+        await asyncio.gather(*(turn.stop() for turn in list(self._running.values())))
+
+    async def begin(
+        self, assistant: Assistant, customer: str | None, channel: str, api_key_id: str | None
+    ) -> Conversation:
+        """A new conversation in the voice that is live now."""
+        adapter = await self._hot_swap.voice(assistant)
+
+        def store() -> Conversation:
+            with writing(self._database) as session:
+                return conversations.begin(
+                    session, assistant, adapter, customer, channel, api_key_id=api_key_id
+                )
+
+        return await to_thread.run_sync(store)
+
+    async def ask(self, ask: Ask) -> Turn:
+        """Store the question and begin the answer; a repeated request joins or resumes its first."""
+        opened = await to_thread.run_sync(self._open, ask)
+        if running := self._running.get(opened.answer.id):
+            return running
+        turn = Turn(opened)
+        if opened.answer.state == MessageState.WRITING:
+            self._running[opened.answer.id] = turn
+            turn.start(asyncio.create_task(self._write(turn, opened)))
+        return turn
+
+    def _open(self, ask: Ask) -> Opened:
+        with writing(self._database) as session:
+            conversation = conversations.get(session, ask.conversation_id, lock=True)
+            assistant = session.get_one(Assistant, conversation.assistant_id)
+            adapter = (
+                session.get(Adapter, conversation.adapter_id) if conversation.adapter_id else None
+            )
+            pair = None
+            if ask.idempotency_key:
+                pair = conversations.asked_before(session, conversation, ask.idempotency_key)
+            if pair:
+                self._reopen(pair[1], same=pair[0].text == ask.text.strip())
+                question, answer = pair
+            else:
+                self._refuse_while_writing(conversations.messages_of(session, conversation.id))
+                question, answer = conversations.ask(
+                    session,
+                    conversation,
+                    ask.text,
+                    assistants.prompt_in_force(session, assistant),
+                    adapter,
+                    assistant.base_model,
+                    ask.sampling.model_dump(exclude_none=True),
+                    ask.idempotency_key,
+                    self._writer,
+                )
+            session.add(answer)
+            prompt = session.get_one(Prompt, answer.prompt_id)
+            before = [
+                message
+                for message in conversations.messages_of(session, conversation.id)
+                if message.position < answer.position
+            ]
+            limit = feedback_settings().transcript_max_chars
+            sampling = Sampling(**(answer.sampling or {}))
+            rendered = render(prompt.text, turns(before), limit)
+            return Opened(question, answer, rendered, adapter, sampling)
+
+    def _reopen(self, answer: Message, same: bool) -> None:
+        """A request sent again: joined while it runs here, resumed when it was cut off."""
+        if not same:
+            raise Conflict(
+                "This idempotency key was used for another message of this conversation; "
+                "use a new key for a new message."
+            )
+        if answer.state == MessageState.WRITING and answer.id not in self._running:
+            raise Conflict(
+                f"Message {answer.id!r} is still being written elsewhere; fetch it, or try again in "
+                f"{self._settings.retry_after_seconds} seconds."
+            )
+        if answer.state in (MessageState.INTERRUPTED, MessageState.FAILED):
+            answer.state = MessageState.WRITING
+            answer.error = None
+            answer.finished_at = None
+            answer.writer = self._writer
+
+    def _refuse_while_writing(self, messages: list[Message]) -> None:
+        if messages and messages[-1].state == MessageState.WRITING:
+            raise Conflict(
+                f"Message {messages[-1].id!r} is still being written; one question at a time."
+            )
+
+    async def _write(self, turn: Turn, opened: Opened) -> None:
+        """Ask the engine, pass the words on, and store what came of it, whatever came of it."""
+        adapter_name = opened.adapter.name if opened.adapter else None
+        answer = Answer(
+            self._engine, opened.messages, opened.sampling, adapter_name, opened.answer.text
+        )
+        state, error = MessageState.COMPLETE, None
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout_seconds):
+                await self._write_pieces(turn, answer, opened.adapter)
+        except asyncio.CancelledError:
+            state = MessageState.INTERRUPTED
+            error = UnderstudyError("The customer left before the answer was finished.")
+        except TimeoutError:
+            state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
+            error = Unavailable(
+                f"The answer took longer than {self._settings.answer_timeout_seconds:g} seconds "
+                "(setting SERVICE_ANSWER_TIMEOUT_SECONDS). Send the same request again to go on.",
+                self._settings.retry_after_seconds,
+            )
+        except UnderstudyError as failure:
+            state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
+            error = failure
+        except Exception:
+            log.exception("answer %s failed", turn.row.id)
+            state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
+            error = UnderstudyError("The answer failed; the service's log says why.")
+        try:
+            row = await asyncio.shield(
+                to_thread.run_sync(self._store, turn.row.id, answer, state, error)
+            )
+        except Exception:
+            log.exception("answer %s could not be stored", turn.row.id)
+            row = turn.row
+            error = Unavailable(
+                "The answer could not be stored and does not count; try again.",
+                self._settings.retry_after_seconds,
+            )
+        self._running.pop(turn.row.id, None)
+        turn.finish(row, error)
+
+    async def _write_pieces(self, turn: Turn, answer: Answer, adapter: Adapter | None) -> None:
+        """One answer, one voice: a lost adapter is loaded again only before the first word."""
+        if adapter is not None:
+            await self._hot_swap.hold(adapter)
+        said = False
+        try:
+            async for piece in answer.pieces():
+                said = True
+                turn.add(piece)
+        except NotFound:
+            if adapter is None or said:
+                raise
+            self._hot_swap.forget(adapter.name)
+            await self._hot_swap.hold(adapter)
+            async for piece in answer.pieces():
+                turn.add(piece)
+
+    def _store(
+        self, answer_id: str, answer: Answer, state: MessageState, error: UnderstudyError | None
+    ) -> Message:
+        with writing(self._database) as session:
+            return conversations.finish(
+                session,
+                answer_id,
+                state,
+                text=answer.text,
+                finish_reason=answer.finish_reason,
+                prompt_tokens=answer.prompt_tokens,
+                completion_tokens=answer.completion_tokens,
+                time_to_first_token_ms=answer.time_to_first_token_ms,
+                latency_ms=answer.latency_ms,
+                error=str(error) if error else None,
+            )
+
+    async def history(self, conversation_id: str) -> list[Message]:
+        """Everything said in a conversation."""
+
+        def load() -> list[Message]:
+            with reading(self._database) as session:
+                return conversations.messages_of(session, conversation_id)
+
+        return await to_thread.run_sync(load)
+
+
+def writer_name(settings: ServiceSettings) -> str:
+    """This process among all services: its host and port, which outlive a restart."""
+    return f"{socket.gethostname()}:{settings.port}"

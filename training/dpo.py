@@ -1,0 +1,53 @@
+"""The DPO trainer: `python -m training.dpo RUN_DIR`. Learns to prefer the correction to what was said.
+
+Goes on from the SFT adapter, whose frozen copy is the reference and never leaves this process. See
+`training/job.py` for what it reads and writes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from trl import DPOConfig, DPOTrainer
+
+from training.job import Job
+from training.trainer import (
+    Shared,
+    answer_tokens,
+    common_arguments,
+    load_model,
+    main,
+    new_adapter,
+    read_rows,
+)
+
+
+class Trainer(Shared, DPOTrainer):
+    """TRL's, on our rows."""
+
+
+def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, list[int]]:
+    """A pair in tokens."""
+    return {
+        "prompt_ids": prompt,
+        "chosen_ids": answer_tokens(tokenizer, row["chosen"]),
+        "rejected_ids": answer_tokens(tokenizer, row["rejected"]),
+    }
+
+
+def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, list[list[dict[str, str]]]]:
+    """A trainer ready to go, and the prompts to probe it with."""
+    rows = read_rows(job, tokenizer, encode)
+    arguments = DPOConfig(beta=job.beta, loss_type=[job.loss], **common_arguments(job, folder))
+    trainer = Trainer(
+        model=load_model(job),
+        args=arguments,
+        train_dataset=rows.train,
+        eval_dataset=rows.validation,
+        processing_class=tokenizer,
+        peft_config=new_adapter(job),
+    )
+    return trainer, rows.prompts
+
+
+if __name__ == "__main__":
+    main(build)

@@ -1,0 +1,165 @@
+"""A trainer's contract: one folder in, one folder out. No torch and no database.
+
+The loop writes `job.json` and starts `python -m training.sft RUN_DIR` or `training.dpo`. The trainer
+leaves, in this order: `progress.jsonl`, `checkpoints/`, `adapter/` (complete or not there at all) and
+`result.json`; or `error.json` with the reason why not. Started again, it goes on where it was cut off.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from training.settings import TrainingSettings
+
+JOB = "job.json"
+PROGRESS = "progress.jsonl"
+LOG = "log.txt"
+CHECKPOINTS = "checkpoints"
+ADAPTER = "adapter"
+RESULT = "result.json"
+ERROR = "error.json"
+LOCK = "lock"
+
+COMPLETE = "complete.json"
+"""Lies in a checkpoint whose files all reached the disk; names them and their sizes."""
+
+DONE = 0
+FAILED = 1
+STOPPED = 75
+"""Exit codes. STOPPED (EX_TEMPFAIL): SIGTERM was heeded, a checkpoint lies ready, start it again."""
+
+StageName = Literal["sft", "dpo"]
+MODULES: dict[StageName, str] = {"sft": "training.sft", "dpo": "training.dpo"}
+
+
+class Job(BaseModel):
+    """Everything a trainer needs to know; the same job gives the same adapter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stage: StageName
+    base_model: str
+    """Path or hub id, word for word what the engine serves."""
+    dataset: Path
+    """JSONL as `feedback.datasets.export` writes it."""
+    start_adapter: Path | None = None
+    """Adapter folder to go on from; for DPO it is the reference, too."""
+
+    epochs: float
+    max_steps: int
+    learning_rate: float
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup: float
+    batch_size: int
+    max_length: int
+    seed: int
+    lora_rank: int
+    lora_alpha: int
+    lora_dropout: float
+    lora_modules: str
+    beta: float | None = None
+    loss: Literal["sigmoid", "ipo", "robust"] | None = None
+
+    checkpoint_steps: int
+    device: Literal["auto", "cpu", "cuda"]
+    threads: int
+    probe_prompts: int
+    probe_tokens: int
+
+
+def job_for(
+    stage: StageName,
+    settings: TrainingSettings,
+    *,
+    base_model: str,
+    dataset: Path,
+    start_adapter: Path | None = None,
+) -> Job:
+    """The job of a stage, with the recipe the settings name for it."""
+    shared = settings.model_dump(include=set(Job.model_fields))
+    recipe: dict[str, Any] = {
+        "epochs": settings.sft_epochs,
+        "learning_rate": settings.sft_learning_rate,
+    }
+    if stage == "dpo":
+        recipe = {
+            "epochs": settings.dpo_epochs,
+            "learning_rate": settings.dpo_learning_rate,
+            "beta": settings.dpo_beta,
+            "loss": settings.dpo_loss,
+        }
+    return Job(
+        stage=stage,
+        base_model=base_model,
+        dataset=dataset,
+        start_adapter=start_adapter,
+        **shared,
+        **recipe,
+    )
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a file that is either all there or not there, also after a power cut."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a file, or None where there is no such file."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """Open a run folder. One that was opened before keeps its job: half a run has one recipe."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / JOB).exists():
+        write_json(folder / JOB, job.model_dump(mode="json"))
+
+
+def read_job(folder: Path) -> Job:
+    """The job of a run folder."""
+    return Job.model_validate_json((folder / JOB).read_text(encoding="utf-8"))
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Say that a checkpoint's files are all on the disk."""
+    sizes = {}
+    for path in sorted(checkpoint.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            sizes[str(path.relative_to(checkpoint))] = path.stat().st_size
+    write_json(checkpoint / COMPLETE, sizes)
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end and still is what was written."""
+    sizes = read_json(checkpoint / COMPLETE)
+    return sizes is not None and all(
+        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size
+        for name, size in sizes.items()
+    )
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The last good checkpoint. One that a kill cut off mid-save is removed."""
+    newest: Path | None = None
+    for checkpoint in sorted((folder / CHECKPOINTS).glob("checkpoint-*"), key=_step):
+        if is_complete(checkpoint):
+            newest = checkpoint
+        else:
+            shutil.rmtree(checkpoint)
+    return newest
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])

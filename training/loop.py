@@ -1,0 +1,311 @@
+"""The pipeline: feedback → datasets → SFT → DPO → exam → gate → promotion.
+
+The one file that sees every stage. Each leaves its result in the database, so a cycle that was cut off
+anywhere goes on at the first stage that is not done. The service notices the promotion by itself.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from evals.run import examine
+from feedback import adapters, assistants, corrections, cycles, datasets, decisions
+from feedback.database import database, reading, writing
+from feedback.errors import Conflict, UnderstudyError
+from feedback.settings import feedback_settings
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Cycle,
+    CycleState,
+    Dataset,
+    DatasetKind,
+    StageState,
+    now,
+)
+from service.engine.embedded_model import base_model
+from service.engine.launch import engine_api_key
+from service.hot_swap import HotSwap
+from service.settings import service_settings
+from service.vllm import Vllm
+from training.job import ADAPTER, MODULES, RESULT, StageName, job_for, read_json, write_job
+from training.lease import Lease, LeaseLost, StopRequested
+from training.progress import Progress
+from training.settings import TrainingSettings, training_settings
+from training.supervise import TrainingStopped, supervise
+
+log = logging.getLogger(__name__)
+
+POLICY = "policy: automatic promotion"
+SCHEDULE = "schedule"
+
+Result = dict[str, Any]
+Report = Callable[..., None]
+
+
+class Turn:
+    """One cycle in this process's hands."""
+
+    def __init__(self, cycle: Cycle, lease: Lease, settings: TrainingSettings) -> None:
+        self._cycle = cycle
+        self._lease = lease
+        self._settings = settings
+        self._folder = feedback_settings().runs_dir.resolve() / cycle.id
+        with reading() as session:
+            self._assistant = session.get_one(Assistant, cycle.assistant_id)
+
+    def run(self) -> tuple[CycleState, str]:
+        """The whole turn: how it ended, and why in a sentence."""
+        frozen = self._stage("freeze", self._freeze)
+        if frozen["too_few"]:
+            return CycleState.NOT_ENOUGH, frozen["too_few"]
+        self._stage("sft", lambda report: self._train("sft", frozen["sft"], None, report))
+        if self._settings.dpo and frozen["dpo_rows"]:
+            start = self._folder / "sft" / ADAPTER
+            self._stage("dpo", lambda report: self._train("dpo", frozen["dpo"], start, report))
+        adapter = self._stage("publish", lambda _: self._publish(frozen))["adapter"]
+        exam = self._stage("exam", lambda report: self._exam(adapter, report))
+        if not exam["promote"]:
+            return CycleState.REFUSED, " ".join(exam["reasons"])
+        if not self._assistant.auto_promote:
+            return CycleState.AWAITING, f"{adapter} passed; an operator may promote it."
+        promoted = self._stage("promote", lambda _: self._promote(adapter, exam["decision"]))
+        return CycleState.PROMOTED, promoted["reason"]
+
+    def _stage(self, name: str, work: Callable[[Report], Result]) -> Result:
+        """A stage's result: from the database when it is done already, else by doing it."""
+        self._lease.check()
+        with writing() as session:
+            stage = cycles.begin_stage(session, self._cycle, name)
+        if stage.state == StageState.DONE:
+            return stage.result
+        log.info("cycle=%s stage=%s attempt=%d", self._cycle.id, name, stage.attempts)
+
+        def report(**progress: Any) -> None:
+            self._lease.check()
+            with writing() as session:
+                cycles.report(session, stage.id, **progress)
+
+        started = time.monotonic()
+        try:
+            result = work(report)
+        except (StopRequested, TrainingStopped, LeaseLost):
+            raise
+        except Exception as error:
+            with writing() as session:
+                cycles.report(session, stage.id, state=StageState.FAILED, error=str(error))
+            raise
+        result["seconds"] = round(time.monotonic() - started, 1)
+        report(state=StageState.DONE, result=result)
+        return result
+
+    def _freeze(self, report: Report) -> Result:
+        with writing() as session:
+            sft, dpo = datasets.freeze(session, self._assistant)
+            learned = {
+                dataset.sha256
+                for adapter in adapters.every(session, self._assistant)[:1]
+                for dataset in adapters.datasets_of(session, adapter)
+            }
+            result = {
+                "sft": sft.name,
+                "dpo": dpo.name,
+                "sft_rows": sft.train_rows,
+                "dpo_rows": dpo.train_rows,
+                "too_few": self._too_few(sft, learned),
+            }
+            for dataset in (sft, dpo):
+                datasets.export(session, dataset, self._dataset_file(dataset.name))
+        return result
+
+    def _too_few(self, sft: Dataset, learned: set[str]) -> str:
+        """Why there is nothing to train on, or nothing ("") when there is."""
+        least = self._settings.min_corrections
+        if sft.train_rows < least:
+            return (
+                f"Found {sft.train_rows} rows to learn from, expected at least {least} (setting "
+                "TRAINING_MIN_CORRECTIONS). More corrections, demonstrations or approvals are needed."
+            )
+        if sft.sha256 in learned and self._cycle.requested_by == SCHEDULE:
+            return "Nothing was said since the newest adapter that it has not learned already."
+        return ""
+
+    def _dataset_file(self, name: str) -> Path:
+        return feedback_settings().datasets_dir.resolve() / f"{name}.jsonl"
+
+    def _train(self, stage: StageName, dataset: str, start: Path | None, report: Report) -> Result:
+        folder = self._folder / stage
+        job = job_for(
+            stage,
+            self._settings,
+            base_model=base_model(self._assistant.base_model, feedback_settings().models_dir),
+            dataset=self._dataset_file(dataset),
+            start_adapter=start,
+        )
+        write_job(folder, job)
+
+        def progress(news: Progress) -> None:
+            report(
+                done=news.step, total=news.total or 0, loss=news.loss, eta_seconds=news.eta_seconds
+            )
+
+        supervise(
+            folder,
+            MODULES[stage],
+            report=progress,
+            should_stop=lambda: self._lease.wants_out,
+            timeout_seconds=self._settings.stage_timeout_seconds,
+            attempts=self._settings.attempts,
+        )
+        return {"rows": dataset, **_summary(folder)}
+
+    def _publish(self, frozen: Result) -> Result:
+        stages: list[StageName] = ["sft"]
+        if (self._folder / "dpo" / RESULT).exists():
+            stages.append("dpo")
+        results = {stage: read_json(self._folder / stage / RESULT) or {} for stage in stages}
+        with writing() as session:
+            learned = [datasets.get(session, frozen[DatasetKind(stage)]) for stage in stages]
+            adapter = adapters.publish(
+                session,
+                self._assistant,
+                self._folder / stages[-1] / ADAPTER,
+                learned,
+                config={
+                    stage: read_json(self._folder / stage / "job.json") or {} for stage in stages
+                },
+                versions=results[stages[-1]].get("versions", {}),
+                cycle_id=self._cycle.id,
+            )
+            return {"adapter": adapter.name, "digest": adapter.digest}
+
+    def _exam(self, adapter_name: str, report: Report) -> Result:
+        def progress(done: int, total: int, eta_seconds: float | None) -> None:
+            report(done=done, total=total, eta_seconds=eta_seconds)
+
+        with reading() as session:
+            candidate = adapters.get(session, adapter_name)
+            live = adapters.live_adapter(session, self._assistant)
+        decision = asyncio.run(self._examine(candidate, live, progress))
+        return {
+            "decision": decision.id,
+            "promote": decision.promote,
+            "reasons": decision.reasons,
+            "gain": decision.gain,
+            "gain_low": decision.gain_low,
+            "gain_high": decision.gain_high,
+        }
+
+    async def _examine(
+        self,
+        candidate: Adapter,
+        live: Adapter | None,
+        progress: Callable[[int, int, float | None], None],
+    ) -> Any:
+        settings = service_settings()
+        engine = Vllm(settings, engine_api_key(settings, feedback_settings().var_dir))
+        try:
+            hot_swap = HotSwap(engine, database(), settings)
+            decision = await examine(
+                engine,
+                hot_swap,
+                database(),
+                self._assistant,
+                candidate,
+                live,
+                cycle_id=self._cycle.id,
+                progress=progress,
+            )
+            if not decision.promote:
+                await hot_swap.drop(candidate)
+            return decision
+        finally:
+            await engine.close()
+
+    def _promote(self, adapter_name: str, decision_id: str) -> Result:
+        with writing() as session:
+            adapter = adapters.get(session, adapter_name)
+            decision = decisions.get(session, decision_id)
+            reason = " ".join(decision.reasons)
+            live = adapters.live_adapter(session, self._assistant)
+            if live is None or live.id != adapter.id:  # a crash may lie between row and result
+                adapters.promote(session, self._assistant, adapter, POLICY, reason, decision.id)
+        return {"adapter": adapter_name, "reason": reason}
+
+
+def _summary(folder: Path) -> Result:
+    result = read_json(folder / RESULT) or {}
+    return {name: value for name, value in result.items() if isinstance(value, int | float | str)}
+
+
+def take_turn(
+    cycle: Cycle, owner: str, settings: TrainingSettings, leaving: threading.Event
+) -> None:
+    """Work on a claimed cycle until it ends, is stopped, or this process has to leave."""
+    with Lease(cycle.id, owner, settings.lease_seconds, leaving) as lease:
+        try:
+            state, reason = Turn(cycle, lease, settings).run()
+        except (StopRequested, TrainingStopped) as stopped:
+            if lease.is_leaving:
+                with writing() as session:
+                    cycles.release(session, cycle, owner)
+                return
+            state, reason = CycleState.STOPPED, str(stopped)
+        except LeaseLost as lost:
+            log.warning("%s", lost)
+            return
+        except Exception as error:
+            log.exception("cycle=%s failed", cycle.id)
+            state, reason = CycleState.FAILED, _sentence(error)
+        with writing() as session:
+            cycles.finish(session, cycle, state, reason)
+    log.info("cycle=%s %s: %s", cycle.id, state, reason)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, UnderstudyError) else f"{type(error).__name__}: {error}"
+
+
+def request_due() -> None:
+    """Request a cycle for each assistant whose schedule says so and which was told something new."""
+    with writing() as session:
+        for assistant in assistants.every(session):
+            if assistant.schedule_minutes is None:
+                continue
+            past = cycles.every(session, assistant)
+            since = past[0].created_at if past else assistant.created_at
+            if now() - since < timedelta(minutes=assistant.schedule_minutes):
+                continue
+            taught = corrections.that_teach(session, assistant.id)
+            if not any(feedback.created_at > since for feedback, _, _ in taught):
+                continue
+            try:
+                cycles.request(session, assistant, SCHEDULE)
+            except Conflict:
+                continue  # one is open
+
+
+def run(leaving: threading.Event) -> None:
+    """Serve requests and schedules until `leaving` is set. Several loops may run; leases part them."""
+    settings = training_settings()
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    log.info("loop=%s ready", owner)
+    while not leaving.is_set():
+        try:
+            request_due()
+            with writing() as session:
+                cycle = cycles.claim(session, owner, settings.lease_seconds)
+        except Exception:
+            log.exception("the loop could not look for work; trying again")
+            cycle = None
+        if cycle is None:
+            leaving.wait(settings.poll_seconds)
+        else:
+            take_turn(cycle, owner, settings, leaving)

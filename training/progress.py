@@ -1,0 +1,61 @@
+"""How far a trainer is, as lines in `progress.jsonl`. The trainer writes, the supervisor follows."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The newest word from a trainer. `phase`: starting, loading, training, saving or probing."""
+
+    phase: str
+    step: int
+    total: int | None
+    loss: float | None
+    tokens_per_second: float | None
+    eta_seconds: float | None
+    pid: int
+    log_path: Path
+
+
+class ProgressWriter:
+    """Appends one line per optimizer step and per phase, each flushed, so that silence means a hang."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8")
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+            self._file.write("\n")  # a predecessor was killed in the middle of a line
+
+    def write(self, phase: str, **values: Any) -> None:
+        """Append a line."""
+        self._file.write(
+            json.dumps({"time": round(time.time(), 3), "phase": phase, **values}) + "\n"
+        )
+        self._file.flush()
+
+
+class ProgressReader:
+    """Follows a file from where it ends now, or from its start once it exists."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = path.stat().st_size if path.exists() else 0
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The complete lines that came since the last call. Half a line waits for its other half."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._offset += len(line)
+                try:
+                    yield dict(json.loads(line))
+                except ValueError:  # cut off by a kill
+                    continue

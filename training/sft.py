@@ -1,0 +1,49 @@
+"""The SFT trainer: `python -m training.sft RUN_DIR`. Learns the answers people would have given.
+
+Teaches the answer's tokens and the end of the turn, nothing of the prompt. See `training/job.py` for
+what it reads and writes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from trl import SFTConfig, SFTTrainer
+
+from training.job import Job
+from training.trainer import (
+    Shared,
+    answer_tokens,
+    common_arguments,
+    load_model,
+    main,
+    new_adapter,
+    read_rows,
+)
+
+
+class Trainer(Shared, SFTTrainer):
+    """TRL's, on our rows."""
+
+
+def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, list[int]]:
+    """A row in tokens; -100 marks what is not learned."""
+    answer = answer_tokens(tokenizer, row["completion"])
+    return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
+
+
+def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, list[list[dict[str, str]]]]:
+    """A trainer ready to go, and the prompts to probe it with."""
+    rows = read_rows(job, tokenizer, encode)
+    trainer = Trainer(
+        model=load_model(job),
+        args=SFTConfig(**common_arguments(job, folder)),
+        train_dataset=rows.train,
+        eval_dataset=rows.validation,
+        processing_class=tokenizer,
+        peft_config=new_adapter(job),
+    )
+    return trainer, rows.prompts
+
+
+if __name__ == "__main__":
+    main(build)
