@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Session, col, select
 
 from feedback.errors import Conflict, Invalid, NotFound
@@ -86,6 +86,11 @@ def get(session: Session, name: str) -> Assistant:
     return assistant
 
 
+def by_id(session: Session, assistant_id: str) -> Assistant:
+    """The assistant a row refers to."""
+    return session.get_one(Assistant, assistant_id)
+
+
 def only(session: Session, name: str | None) -> Assistant:
     """The named assistant, or the only one when no name is given."""
     if name is not None:
@@ -136,9 +141,13 @@ def set_prompt(session: Session, assistant: Assistant, text: str, author: str) -
 def sampling_of(assistant: Assistant, **overrides: Any) -> Sampling:
     """The assistant's sampling; a caller may change it within bounds, but never ask for more tokens."""
     allowed = Sampling(**assistant.sampling)
-    wanted = Sampling(
-        **{**assistant.sampling, **{k: v for k, v in overrides.items() if v is not None}}
-    )
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        wanted = Sampling(**{**assistant.sampling, **given})
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = problem["loc"][0]
+        raise Invalid(f"Found {name} {given.get(str(name))!r}: {problem['msg']}.") from None
     wanted.max_tokens = min(wanted.max_tokens, allowed.max_tokens)
     return wanted
 

@@ -66,7 +66,6 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
     """A transaction that only looks. Rows stay usable after it has ended."""
     with Session(engine or database(), expire_on_commit=False) as session:
         yield session
-        session.rollback()
 
 
 @contextmanager

@@ -63,6 +63,8 @@ def promote(request: Request, new: NewPromotion, caller: Operator) -> PromotionO
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
         adapter = None if new.adapter == adapters.BASE else adapters.get(session, new.adapter)
+        if adapter is not None:
+            _owner(session, caller, adapter.assistant_id, f"adapter {new.adapter!r}")
         row = adapters.promote(session, owner, adapter, caller.name, new.reason)
         return _promotion_out(session, row)
 

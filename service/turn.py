@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 from anyio import to_thread
 from sqlalchemy import Engine as Database
@@ -63,6 +64,11 @@ class Turn:
         self._finished = opened.answer.state == MessageState.COMPLETE
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_started(self) -> bool:
+        """Whether something writes it."""
+        return self._task is not None
+
     def start(self, task: asyncio.Task[None]) -> None:
         """`task` writes the answer; it is cancelled when nobody follows."""
         self._task = task
@@ -87,10 +93,13 @@ class Turn:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def follow(self) -> AsyncIterator[str]:
-        """The answer from its first word, as it grows; returns when it is stored."""
-        seen = 0
+    def join(self) -> None:
+        """One more will follow; said when the request arrives, so that no gap lets the answer end."""
         self._followers += 1
+
+    async def follow(self) -> AsyncIterator[str]:
+        """The answer from its first word, as it grows; returns when it is stored. Once per `join`."""
+        seen = 0
         try:
             while True:
                 changed = self._changed
@@ -126,6 +135,8 @@ class Turns:
         self._settings = settings
         self._writer = writer_name(settings)
         self._running: dict[str, Turn] = {}
+        # Between storing a question and registering its turn, its repetition must wait.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def close_abandoned(self) -> None:
         """After a crash: what this process was writing when it died is marked as interrupted."""
@@ -159,14 +170,14 @@ class Turns:
 
     async def ask(self, ask: Ask) -> Turn:
         """Store the question and begin the answer; a repeated request joins or resumes its first."""
-        opened = await to_thread.run_sync(self._open, ask)
-        if running := self._running.get(opened.answer.id):
-            return running
-        turn = Turn(opened)
-        if opened.answer.state == MessageState.WRITING:
-            self._running[opened.answer.id] = turn
-            turn.start(asyncio.create_task(self._write(turn, opened)))
-        return turn
+        async with self._locks.setdefault(ask.conversation_id, asyncio.Lock()):
+            opened = await to_thread.run_sync(self._open, ask)
+            turn = self._running.get(opened.answer.id) or Turn(opened)
+            turn.join()
+            if opened.answer.state == MessageState.WRITING and not turn.is_started:
+                self._running[opened.answer.id] = turn
+                turn.start(asyncio.create_task(self._write(turn, opened)))
+            return turn
 
     def _open(self, ask: Ask) -> Opened:
         with writing(self._database) as session:

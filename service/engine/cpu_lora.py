@@ -7,13 +7,14 @@ adapter. Nothing of ours calls this; every vLLM process does at its start, and o
 import logging
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from typing import TypeAlias
 
 import torch
 
 KNOWN_RELEASE = "0.32."  # what these operators were read against and tested with
 
-Rows = slice | torch.Tensor
-Groups = list[tuple[int, Rows]]
+Rows: TypeAlias = "slice | torch.Tensor"
+Groups: TypeAlias = "list[tuple[int, Rows]]"
 
 log = logging.getLogger("vllm.understudy.cpu_lora")
 

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from service.settings import EMBEDDED_MODEL
@@ -62,26 +63,41 @@ def _gguf() -> Path:
     )
 
 
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """transformers reads the file's 50,000 names three times, and a table of layers 400 times."""
+    import gguf
+
+    slow = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, function in slow.items():
+        setattr(gguf, name, cache(function))
+    try:
+        yield
+    finally:
+        for name, function in slow.items():
+            setattr(gguf, name, function)
+
+
 def _convert(gguf: Path, folder: Path) -> None:
     """Unpack the weights to float32 and write them as an ordinary checkpoint with its tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source, name = str(gguf.parent), gguf.name
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
-    model = AutoModelForCausalLM.from_pretrained(
-        source,
-        gguf_file=name,
-        dtype=torch.float32,
-        quantization_config=GgufConfig(dequantize=True),
-    )
+    with _parsed_once():
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            gguf_file=name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+        )
     if not tokenizer.chat_template:
         raise ValueError(f"{name!r} has no chat template.")
     # Otherwise generate() would stop and pad by whatever the file happened to say.
     for config in (model.config, model.generation_config):
         config.eos_token_id = tokenizer.eos_token_id
         config.pad_token_id = tokenizer.pad_token_id
-    model.config._name_or_path = ""
     tokenizer.save_pretrained(str(folder))
     model.save_pretrained(str(folder))
     for file in folder.iterdir():
