@@ -16,6 +16,18 @@ class EvalsSettings(PackageSettings):
     concurrency: int = Field(
         16, ge=1, description="Tickets answered at once, so that customers keep their share."
     )
+    attempts: int = Field(
+        8,
+        ge=1,
+        description="How often a ticket is asked when the engine is down; with the pauses of the "
+        "default, long enough for an engine to be restarted (a minute and a half).",
+    )
+    backoff_seconds: float = Field(
+        1.0,
+        ge=0,
+        description="Pause before the second attempt; each further one is twice as long, at most "
+        "30 seconds.",
+    )
     bootstrap_samples: int = Field(10_000, ge=1000, description="Resamples behind an interval.")
 
 

@@ -49,7 +49,7 @@ def publish(
         select(func.max(Adapter.version)).where(Adapter.assistant_id == assistant.id)
     ).one()
     version = (newest or 0) + 1
-    orphan = _published_by_a_crashed_attempt(assistant, version, built)
+    orphan = _published_by_a_crashed_attempt(assistant, version, built, datasets)
     hashes = adapter_folder.file_hashes(orphan or built)
     digest = adapter_folder.digest(hashes)
     name = f"{assistant.name}-v{version}-{digest[:8]}"
@@ -87,13 +87,19 @@ def publish(
     return adapter
 
 
-def _published_by_a_crashed_attempt(assistant: Assistant, version: int, built: Path) -> Path | None:
+def _published_by_a_crashed_attempt(
+    assistant: Assistant, version: int, built: Path, datasets: list[Dataset]
+) -> Path | None:
+    """The folder that was moved but never registered; one of a cycle given up may lie beside it."""
     if built.exists():
         return None
+    learned = {dataset.kind: dataset.sha256 for dataset in datasets}
+    own = []
     for place in feedback_settings().adapters_dir.glob(f"{assistant.name}-v{version}-*"):
-        if adapter_folder.read_manifest(place).assistant == assistant.name:
-            return place
-    return None
+        manifest = adapter_folder.read_manifest(place)
+        if manifest.assistant == assistant.name and manifest.datasets == learned:
+            own.append(place)
+    return max(own, key=lambda place: place.stat().st_mtime, default=None)
 
 
 def folder_of(adapter: Adapter) -> Path:
@@ -107,6 +113,11 @@ def get(session: Session, name: str) -> Adapter:
     if found is None:
         raise NotFound(f"There is no adapter {name!r}. See `understudy adapters list`.")
     return found
+
+
+def by_id(session: Session, adapter_id: str | None) -> Adapter | None:
+    """The adapter a row refers to; None for the base model."""
+    return session.get(Adapter, adapter_id) if adapter_id else None
 
 
 def every(session: Session, assistant: Assistant) -> list[Adapter]:
@@ -248,6 +259,24 @@ def feedback_behind(session: Session, adapter: Adapter) -> list[Feedback]:
             .where(AdapterDataset.adapter_id == adapter.id)
             .distinct()
             .order_by(col(Feedback.id))
+        )
+    )
+
+
+def customers_behind(session: Session, adapter: Adapter) -> list[tuple[Customer, int]]:
+    """The customers whose conversations an adapter learned from, with how many rows each gave."""
+    return list(
+        session.exec(
+            select(Customer, func.count(func.distinct(col(DatasetItem.id))))
+            .join(Conversation, col(Conversation.customer_id) == Customer.id)
+            .join(Message, col(Message.conversation_id) == Conversation.id)
+            .join(Feedback, col(Feedback.message_id) == Message.id)
+            .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
+            .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
+            .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
+            .where(AdapterDataset.adapter_id == adapter.id)
+            .group_by(col(Customer.id))
+            .order_by(col(Customer.external_id))
         )
     )
 

@@ -30,9 +30,9 @@ class Gate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     metric: str = Field("chrf", description="The score that decides.")
-    min_gain: float = Field(0.0, description="The interval's lower end must lie above this.")
+    min_gain: float = Field(0.0, ge=0, description="The interval's lower end must lie above this.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of the interval.")
-    min_tickets: int = Field(20, ge=2, description="Fewest held-out tickets for a decision.")
+    min_tickets: int = Field(20, ge=6, description="Fewest held-out tickets for a decision.")
 
 
 def create(

@@ -28,6 +28,9 @@ from feedback.tables import (
 )
 from feedback.transcript import ModelMessages, turns
 
+QUERY_IDS = 500
+"""How many rows one query names; databases bound the number of parameters."""
+
 
 def check_text(text: str, what: str = "message") -> str:
     """The text without outer white space, or Invalid if it is empty, too long or not text."""
@@ -79,6 +82,12 @@ def find_customer(session: Session, assistant: Assistant, external_id: str) -> C
     return session.exec(_customer(assistant, external_id.strip())).first()
 
 
+def customer_names(session: Session, assistant: Assistant) -> dict[str, str]:
+    """What the site calls each of an assistant's customers, by id."""
+    query = select(Customer.id, Customer.external_id).where(Customer.assistant_id == assistant.id)
+    return dict(session.exec(query).all())
+
+
 def _customer(assistant: Assistant, external_id: str) -> SelectOfScalar[Customer]:
     return select(Customer).where(
         Customer.assistant_id == assistant.id, Customer.external_id == external_id
@@ -124,6 +133,19 @@ def messages_of(session: Session, conversation_id: str) -> list[Message]:
             .order_by(col(Message.position))
         )
     )
+
+
+def messages_of_all(session: Session, conversation_ids: list[str]) -> dict[str, list[Message]]:
+    """Everything said in many conversations, in order, in a few queries."""
+    said: dict[str, list[Message]] = {conversation_id: [] for conversation_id in conversation_ids}
+    ids = list(said)
+    for start in range(0, len(ids), QUERY_IDS):
+        query = select(Message).where(
+            col(Message.conversation_id).in_(ids[start : start + QUERY_IDS])
+        )
+        for row in session.exec(query.order_by(col(Message.position))):
+            said[row.conversation_id].append(row)
+    return said
 
 
 def message(session: Session, message_id: str) -> Message:

@@ -3,11 +3,14 @@
 Nothing is edited: an author's newer word on the same message supersedes their older one of its kind.
 """
 
+from datetime import datetime
+
 from sqlmodel import Session, col, select
 
 from feedback.conversations import check_text, message
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
+    Assistant,
     Conversation,
     Feedback,
     FeedbackKind,
@@ -39,19 +42,17 @@ def give(
     note: str | None = None,
 ) -> Feedback:
     """Record one person's word on one message and supersede their earlier one of the same kind."""
-    about = message(session, message_id)
+    about = _locked(session, message_id)
     _check(about, kind, value, reason)
     if kind in (FeedbackKind.CORRECTION, FeedbackKind.DEMONSTRATION):
         text = check_text(text or "", kind)
     earlier = session.exec(
-        select(Feedback)
-        .where(
+        select(Feedback).where(
             Feedback.message_id == message_id,
             Feedback.kind == kind,
             Feedback.author == author,
             Feedback.state == FeedbackState.ACTIVE,
         )
-        .with_for_update()
     ).first()
     row = Feedback(
         message_id=message_id,
@@ -71,6 +72,12 @@ def give(
     session.add(row)
     session.flush()
     return row
+
+
+def _locked(session: Session, message_id: str) -> Message:
+    """The message; writers about it take turns, so that a person has one active word of a kind."""
+    query = select(Message).where(Message.id == message_id).with_for_update()
+    return session.exec(query).first() or message(session, message_id)
 
 
 def _check(
@@ -115,6 +122,32 @@ def about_message(session: Session, message_id: str) -> list[Feedback]:
             .order_by(col(Feedback.created_at), col(Feedback.id))
         )
     )
+
+
+def every(
+    session: Session,
+    assistant: Assistant,
+    kind: FeedbackKind | None = None,
+    state: FeedbackState | None = None,
+    since: datetime | None = None,
+    limit: int = 100,
+) -> list[tuple[Feedback, Message, Conversation]]:
+    """What was said about an assistant's messages, newest first."""
+    query = (
+        select(Feedback, Message, Conversation)
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .join(Conversation, col(Conversation.id) == Message.conversation_id)
+        .where(Conversation.assistant_id == assistant.id)
+        .order_by(col(Feedback.created_at).desc(), col(Feedback.id).desc())
+        .limit(limit)
+    )
+    if kind is not None:
+        query = query.where(Feedback.kind == kind)
+    if state is not None:
+        query = query.where(Feedback.state == state)
+    if since is not None:
+        query = query.where(col(Feedback.created_at) >= since)
+    return list(session.exec(query).all())
 
 
 def that_teach(session: Session, assistant_id: str) -> list[tuple[Feedback, Message, Conversation]]:

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session, create_engine
 
 from feedback.errors import UnderstudyError
@@ -64,7 +64,8 @@ def database() -> Engine:
 @contextmanager
 def reading(engine: Engine | None = None) -> Iterator[Session]:
     """A transaction that only looks. Rows stay usable after it has ended."""
-    with Session(engine or database(), expire_on_commit=False) as session:
+    bound = engine or database()
+    with _explained(bound), Session(bound, expire_on_commit=False) as session:
         yield session
 
 
@@ -72,8 +73,18 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
 def writing(engine: Engine | None = None) -> Iterator[Session]:
     """A transaction that is committed when the block ends and undone when it raises."""
     bound = (engine or database()).execution_options(writing=True)
-    with Session(bound, expire_on_commit=False) as session, session.begin():
+    with _explained(bound), Session(bound, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    """Tell a database that is away, or was never migrated, in a sentence instead of a traceback."""
+    try:
+        yield
+    except (OperationalError, ProgrammingError):
+        check_schema(engine)
+        raise
 
 
 def _alembic(engine: Engine) -> Config:

@@ -10,18 +10,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from feedback.assistants import prompt_in_force
-from feedback.conversations import messages_of
+from feedback.conversations import customer_names, messages_of_all
 from feedback.corrections import that_teach
 from feedback.errors import NotFound
+from feedback.ids import new_id
 from feedback.near_copies import Sealed
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
     Assistant,
     Conversation,
-    Customer,
     Dataset,
     DatasetItem,
     DatasetKind,
@@ -122,9 +123,11 @@ def _admitted(
         settings.near_copy_similarity,
     )
     prompt = prompt_in_force(session, assistant).text
+    names = customer_names(session, assistant)
+    everything = messages_of_all(session, [conversation.id for _, _, conversation in taught])
     admitted = []
     for feedback, message, conversation in taught:
-        said = messages_of(session, conversation.id)
+        said = everything[conversation.id]
         is_answer = feedback.kind != FeedbackKind.DEMONSTRATION
         before = [m for m in said if m.position < message.position + (not is_answer)]
         context = turns(before)
@@ -132,23 +135,31 @@ def _admitted(
             counts["ticket_conversation"] += 1
         elif conversation.customer_id in sealed_customers:
             counts["ticket_customer"] += 1
-        elif not context or context[-1]["role"] != "user" or not (feedback.text or message.text):
+        elif not context or context[-1]["role"] != "user" or not _chosen(feedback, message):
             counts["without_question_or_answer"] += 1
         elif sealed.near(context):
             counts["ticket_near_copy"] += 1
         else:
             rendered = render(prompt, context, settings.transcript_max_chars)
-            complete = is_answer and message.state == MessageState.COMPLETE
-            split = _split(session, conversation, context, settings.validation_percent)
-            admitted.append((feedback, rendered, message.text if complete else None, split))
+            who = names.get(conversation.customer_id or "") or conversation.external_id
+            split = _split(who or context[0]["content"], settings.validation_percent)
+            said_whole = message.text if is_answer and _is_whole(message) else None
+            admitted.append((feedback, rendered, said_whole, split))
     return admitted
 
 
-def _split(
-    session: Session, conversation: Conversation, context: ModelMessages, percent: int
-) -> Split:
-    customer = session.get(Customer, conversation.customer_id) if conversation.customer_id else None
-    who = customer.external_id if customer else conversation.external_id or context[0]["content"]
+def _is_whole(message: Message) -> bool:
+    return message.state == MessageState.COMPLETE
+
+
+def _chosen(feedback: Feedback, message: Message) -> str | None:
+    """What the feedback would have the bot say: its own text, or the whole answer approved."""
+    if feedback.kind == FeedbackKind.APPROVAL:
+        return message.text if _is_whole(message) else None
+    return feedback.text
+
+
+def _split(who: str, percent: int) -> Split:
     bucket = int(hashlib.sha256(who.encode()).hexdigest(), 16) % 100
     return Split.VALIDATION if bucket < percent else Split.TRAIN
 
@@ -188,27 +199,43 @@ def _store(
     )
     session.add(dataset)
     session.flush()
-    for position, row in enumerate(rows):
-        item = DatasetItem(
-            dataset_id=dataset.id,
-            position=position,
-            split=row.split,
-            prompt=row.prompt,
-            chosen=row.chosen,
-            rejected=row.rejected,
-            sha256=row.sha256,
-        )
-        session.add(item)
-        session.flush()
-        for feedback_id in dict.fromkeys(row.sources):
-            session.add(ItemSource(item_id=item.id, feedback_id=feedback_id))
-    session.flush()
+    _store_items(session, dataset, rows)
     return dataset
 
 
-def get(session: Session, name: str) -> Dataset:
-    """The dataset of that name (its kind and the start of its hash), or NotFound."""
-    found = session.exec(select(Dataset).where(Dataset.name == name)).first()
+def _store_items(session: Session, dataset: Dataset, rows: list[Row]) -> None:
+    items = [
+        {
+            "id": new_id(),
+            "dataset_id": dataset.id,
+            "position": position,
+            "split": row.split,
+            "prompt": row.prompt,
+            "chosen": row.chosen,
+            "rejected": row.rejected,
+            "sha256": row.sha256,
+        }
+        for position, row in enumerate(rows)
+    ]
+    sources = [
+        {"item_id": item["id"], "feedback_id": feedback_id}
+        for item, row in zip(items, rows, strict=True)
+        for feedback_id in dict.fromkeys(row.sources)
+    ]
+    if items:
+        session.exec(insert(DatasetItem), params=items)
+        session.exec(insert(ItemSource), params=sources)
+
+
+def get(session: Session, name: str, assistant: Assistant | None = None) -> Dataset:
+    """The dataset of that name (its kind and the start of its hash), or NotFound.
+
+    Two assistants may have frozen the same rows; then only `assistant` tells which is meant.
+    """
+    query = select(Dataset).where(Dataset.name == name)
+    if assistant is not None:
+        query = query.where(Dataset.assistant_id == assistant.id)
+    found = session.exec(query).first()
     if found is None:
         raise NotFound(f"There is no dataset {name!r}. See `understudy feedback datasets list`.")
     return found

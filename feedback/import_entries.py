@@ -71,6 +71,7 @@ class EntryReader:
         self._columns = {field: mapping.get(field, field) for field in fields(kind)}
         self._seen: dict[str, None] = {}
         self._ids: dict[str, tuple[int, str]] = {}
+        self._absent: set[str] = set()
         self.repeated = 0
 
     def check_header(self, header: list[str] | None) -> None:
@@ -101,7 +102,7 @@ class EntryReader:
             self._seen.update(dict.fromkeys(row.values))
             before = self._problems.count
             entry = self._entry(row)
-            if self._problems.count == before and self._is_first(entry):
+            if self._problems.count == before and not self._absent and self._is_first(entry):
                 yield entry
 
     def _entry(self, row: Row) -> Entry:
@@ -150,10 +151,13 @@ class EntryReader:
         )
 
     def _text(self, row: Row, field: str) -> str:
-        if self._columns[field] not in row.values:
-            self._add(row.line, field, _no_such_column(self._columns[field], list(row.values)))
+        column = self._columns[field]
+        if column not in row.values:
+            if column in self._seen or column not in self._absent:  # not the same for every row
+                self._add(row.line, field, _no_such_column(column, list(row.values)))
+            self._absent.add(column)
             return ""
-        value = row.values[self._columns[field]]
+        value = row.values[column]
         value = "" if value is None else value
         return self._checked(row, field, value, lambda text: check_text(text, field)) or ""
 

@@ -31,30 +31,30 @@ def similarity(a: frozenset[str], b: frozenset[str]) -> float:
 
 
 @dataclass(frozen=True)
+class _Print:
+    """A trigram set as the bits of a number, one per known trigram, and the size of the whole set."""
+
+    bits: int
+    size: int
+
+
+@dataclass(frozen=True)
 class _Prints:
-    whole: frozenset[str]
-    last: frozenset[str] | None
-
-
-def _prints(context: ModelMessages) -> _Prints:
-    said = [turn for turn in context if turn["role"] != "system"]
-    last = said[-1]["content"] if said else ""
-    return _Prints(
-        whole=trigrams(" ".join(turn["content"] for turn in said)),
-        last=trigrams(last) if len(last) >= MIN_TURN_CHARS else None,
-    )
+    whole: _Print
+    last: _Print | None
 
 
 class Sealed:
     """The held-out tickets of an assistant, ready to be compared with."""
 
     def __init__(self, contexts: Iterable[tuple[str, ModelMessages]], threshold: float) -> None:
-        self._tickets = [(name, _prints(context)) for name, context in contexts]
         self._threshold = threshold
+        self._bits: dict[str, int] = {}
+        self._tickets = [(name, self._prints(context, learn=True)) for name, context in contexts]
 
     def near(self, context: ModelMessages) -> tuple[str, float] | None:
         """The ticket this context comes too close to, with the similarity; None when it is free."""
-        mine = _prints(context)
+        mine = self._prints(context)
         best: tuple[str, float] | None = None
         for name, theirs in self._tickets:
             found = self._alike(mine.whole, theirs.whole)
@@ -64,8 +64,23 @@ class Sealed:
                 best = (name, found)
         return best
 
-    def _alike(self, a: frozenset[str], b: frozenset[str]) -> float:
-        # The index cannot exceed the ratio of the sizes, which is far cheaper to know.
-        if min(len(a), len(b)) < self._threshold * max(len(a), len(b)):
-            return 0.0
-        return similarity(a, b)
+    def _prints(self, context: ModelMessages, learn: bool = False) -> _Prints:
+        said = [turn for turn in context if turn["role"] != "system"]
+        last = said[-1]["content"] if said else ""
+        return _Prints(
+            whole=self._print(" ".join(turn["content"] for turn in said), learn),
+            last=self._print(last, learn) if len(last) >= MIN_TURN_CHARS else None,
+        )
+
+    def _print(self, text: str, learn: bool) -> _Print:
+        # Thousands of conversations meet hundreds of tickets: sets of strings would take minutes.
+        grams = trigrams(text)
+        if learn:
+            for gram in grams:
+                self._bits.setdefault(gram, 1 << len(self._bits))
+        return _Print(sum(self._bits.get(gram, 0) for gram in grams), len(grams))
+
+    def _alike(self, a: _Print, b: _Print) -> float:
+        shared = (a.bits & b.bits).bit_count()
+        union = a.size + b.size - shared
+        return shared / union if union else 0.0

@@ -3,8 +3,8 @@
 from sqlmodel import Session, col, select
 
 from feedback.conversations import check_text, customer_named
-from feedback.errors import Conflict, Invalid
-from feedback.tables import Assistant, Ticket
+from feedback.errors import Conflict, Invalid, NotFound
+from feedback.tables import Assistant, Ticket, now
 from feedback.transcript import ModelMessages
 
 ROLES = ("user", "assistant")
@@ -61,6 +61,37 @@ def create(
     session.add(ticket)
     session.flush()
     return ticket
+
+
+def get(session: Session, assistant: Assistant, external_id: str) -> Ticket:
+    """The ticket of that name, or NotFound."""
+    found = session.exec(
+        select(Ticket).where(Ticket.assistant_id == assistant.id, Ticket.external_id == external_id)
+    ).first()
+    if found is None:
+        raise NotFound(
+            f"There is no ticket {external_id!r} for {assistant.name!r}. "
+            "See `understudy feedback tickets list`."
+        )
+    return found
+
+
+def retire(session: Session, ticket: Ticket) -> Ticket:
+    """Take a ticket out of the exam. It stays on record; what is close to it may teach again."""
+    ticket.retired_at = ticket.retired_at or now()
+    session.add(ticket)
+    return ticket
+
+
+def every(session: Session, assistant: Assistant) -> list[Ticket]:
+    """All tickets of an assistant, also retired ones, by name."""
+    return list(
+        session.exec(
+            select(Ticket)
+            .where(Ticket.assistant_id == assistant.id)
+            .order_by(col(Ticket.external_id))
+        )
+    )
 
 
 def held_out(session: Session, assistant: Assistant) -> list[Ticket]:

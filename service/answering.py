@@ -4,11 +4,16 @@ It knows neither the database nor HTTP doors: messages in, text and measurements
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from feedback.assistants import Sampling
+from feedback.errors import Invalid
 from feedback.transcript import ModelMessages
 from service.vllm import BASE, Vllm
+
+WHOLE = ("stop", "length")
+"""Finish reasons of an answer that ended by itself; vLLM says "abort" when it is shut down."""
 
 
 class Answer:
@@ -35,26 +40,31 @@ class Answer:
         self.time_to_first_token_ms: int | None = None
         self.latency_ms: int | None = None
 
-    async def pieces(self) -> AsyncIterator[str]:
+    async def pieces(self) -> AsyncGenerator[str]:
         """The answer's text, piece by piece, as the engine writes it.
 
         Raises Unavailable when the engine is down or falls silent, NotFound when it does not hold
         the adapter, Invalid when it refuses the prompt (too long, say).
         """
         started = time.perf_counter()
-        async for chunk in self._engine.chat(self._body()):
-            if usage := chunk.get("usage"):
-                self.prompt_tokens = usage["prompt_tokens"]
-                self.completion_tokens = usage["completion_tokens"]
-            for choice in chunk["choices"]:
-                self.finish_reason = choice.get("finish_reason") or self.finish_reason
-                if piece := choice["delta"].get("content"):
-                    if self.time_to_first_token_ms is None:
-                        self.time_to_first_token_ms = _ms_since(started)
-                    self.text += piece
-                    self.latency_ms = _ms_since(started)
-                    yield piece
+        async with aclosing(self._engine.chat(self._body())) as chunks:
+            async for chunk in chunks:
+                if usage := chunk.get("usage"):
+                    self.prompt_tokens = usage["prompt_tokens"]
+                    self.completion_tokens = usage["completion_tokens"]
+                for choice in chunk["choices"]:
+                    self.finish_reason = choice.get("finish_reason") or self.finish_reason
+                    if piece := choice["delta"].get("content"):
+                        if self.time_to_first_token_ms is None:
+                            self.time_to_first_token_ms = _ms_since(started)
+                        self.text += piece
+                        self.latency_ms = _ms_since(started)
+                        yield piece
         self.latency_ms = _ms_since(started)
+        if self.finish_reason not in WHOLE:
+            raise self._engine.unavailable(
+                f"it stopped midway: {self.finish_reason or 'no reason given'}"
+            )
 
     def _body(self) -> dict[str, object]:
         body: dict[str, object] = {
@@ -85,6 +95,8 @@ async def mean_logprob(
     """How likely the model finds a given answer: mean log-probability per token, in nats."""
     prompt = await engine.prompt_tokens(messages)
     tokens = await engine.text_tokens(reference)
+    if not tokens:
+        raise Invalid("The reference answer has no tokens; expected some text.")
     found = await engine.logprobs(adapter_name or BASE, prompt, tokens)
     return sum(found) / len(found)
 

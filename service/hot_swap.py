@@ -31,7 +31,7 @@ class HotSwap:
         self._database = database
         self._settings = settings
         self._verified: set[str] = set()
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, tuple[str, float]] = {}  # why, and until when
         self._locks: dict[str, asyncio.Lock] = {}
         self._in_force: dict[str, Adapter | None] = {}
 
@@ -46,8 +46,9 @@ class HotSwap:
         async with self._locks.setdefault(adapter.name, asyncio.Lock()):
             if adapter.name in self._verified:
                 return
-            if adapter.name in self._refused:
-                raise Invalid(self._refused[adapter.name])
+            reason, until = self._refused.get(adapter.name, ("", 0.0))
+            if time.monotonic() < until:
+                raise Invalid(reason)
             await self._load_and_probe(adapter)
 
     async def _load_and_probe(self, adapter: Adapter) -> None:
@@ -61,7 +62,8 @@ class HotSwap:
                 self._engine, adapter.name, folder, self._settings.probe_tolerance
             )
         except (Invalid, ProbeFailed) as error:
-            self._refused[adapter.name] = str(error)
+            until = time.monotonic() + self._settings.swap_retry_seconds
+            self._refused[adapter.name] = (str(error), until)
             await self._engine.unload(adapter.name)
             await self._record(adapter, False, str(error))
             raise

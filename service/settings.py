@@ -81,6 +81,9 @@ class ServiceSettings(PackageSettings):
     swap_poll_seconds: float = Field(
         0.5, gt=0, description="How often the service looks for a new promotion."
     )
+    swap_retry_seconds: float = Field(
+        60.0, gt=0, description="After this time an adapter that was refused may be tried again."
+    )
     probe_tolerance: float = Field(
         0.05,
         gt=0,

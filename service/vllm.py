@@ -4,7 +4,7 @@ Names of models are the registry's; nothing a customer sends reaches a path or a
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class Vllm:
         body = {"lora_name": name, "lora_path": str(folder)}
         try:
             await self._post("/v1/load_lora_adapter", body)
+        except NotFound as error:  # its folder, or the route itself: not an unknown adapter
+            raise Invalid(str(error)) from None
         except Invalid as error:
             if "already been loaded" not in str(error):
                 raise
@@ -67,7 +69,7 @@ class Vllm:
         except (NotFound, Invalid):
             return
 
-    async def chat(self, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """Stream a chat completion: its chunks as vLLM sends them, usage in the last.
 
         Closing the iterator closes the connection, and vLLM stops computing.
@@ -82,10 +84,12 @@ class Vllm:
                     if line.startswith("data: ") and line != "data: [DONE]":
                         chunk: dict[str, Any] = json.loads(line[6:])
                         if "error" in chunk:
-                            raise self._down(str(chunk["error"].get("message", chunk["error"])))
+                            raise self.unavailable(
+                                str(chunk["error"].get("message", chunk["error"]))
+                            )
                         yield chunk
         except httpx.HTTPError as error:
-            raise self._down(_reason(error)) from error
+            raise self.unavailable(_reason(error)) from error
 
     async def prompt_tokens(self, messages: ModelMessages) -> list[int]:
         """The token ids of a prompt, up to where the answer begins."""
@@ -116,7 +120,7 @@ class Vllm:
         try:
             response = await self._http.get(path)
         except httpx.HTTPError as error:
-            raise self._down(_reason(error)) from error
+            raise self.unavailable(_reason(error)) from error
         self._check(response)
         return response.json()
 
@@ -124,7 +128,7 @@ class Vllm:
         try:
             response = await self._http.post(path, json=body)
         except httpx.HTTPError as error:
-            raise self._down(_reason(error)) from error
+            raise self.unavailable(_reason(error)) from error
         self._check(response)
         is_json = response.headers.get("content-type", "").startswith("application/json")
         return response.json() if is_json else response.text
@@ -137,9 +141,10 @@ class Vllm:
             raise NotFound(f"The engine says: {said}")
         if response.status_code < 500 and response.status_code not in (401, 403, 429):
             raise Invalid(f"The engine says: {said}")
-        raise self._down(f"status {response.status_code}: {said}")
+        raise self.unavailable(f"status {response.status_code}: {said}")
 
-    def _down(self, reason: str) -> Unavailable:
+    def unavailable(self, reason: str) -> Unavailable:
+        """The error for an engine that cannot answer now."""
         return Unavailable(
             f"The engine cannot answer right now ({reason}). Nothing was lost; try again in "
             f"{self._retry_after_seconds} seconds.",

@@ -31,7 +31,10 @@ class EngineProcess:
 
 @contextmanager
 def running_engine(
-    var_dir: Path, *, settings: ServiceSettings | None = None, extra_env: dict[str, str] | None = None
+    var_dir: Path,
+    *,
+    settings: ServiceSettings | None = None,
+    extra_env: dict[str, str] | None = None,
 ) -> Iterator[EngineProcess]:
     """Start vLLM on a free port, wait until it is healthy, and stop it at the end.
 

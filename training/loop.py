@@ -18,7 +18,7 @@ from typing import Any
 from evals.run import examine
 from feedback import adapters, assistants, corrections, cycles, datasets, decisions
 from feedback.database import database, reading, writing
-from feedback.errors import Conflict, UnderstudyError
+from feedback.errors import Conflict, Invalid, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
@@ -33,6 +33,7 @@ from feedback.tables import (
 from service.engine.embedded_model import base_model
 from service.engine.launch import engine_api_key
 from service.hot_swap import HotSwap
+from service.probe import ProbeFailed
 from service.settings import service_settings
 from service.vllm import Vllm
 from training.job import ADAPTER, MODULES, RESULT, StageName, job_for, read_json, write_job
@@ -45,6 +46,8 @@ log = logging.getLogger(__name__)
 
 POLICY = "policy: automatic promotion"
 SCHEDULE = "schedule"
+REPORT_SECONDS = 0.5
+"""Progress is written at most this often."""
 
 Result = dict[str, Any]
 Report = Callable[..., None]
@@ -88,12 +91,17 @@ class Turn:
             return stage.result
         log.info("cycle=%s stage=%s attempt=%d", self._cycle.id, name, stage.attempts)
 
-        def report(**progress: Any) -> None:
-            self._lease.check()
-            with writing() as session:
-                cycles.report(session, stage.id, **progress)
-
         started = time.monotonic()
+        reported = 0.0
+
+        def report(**progress: Any) -> None:
+            nonlocal reported
+            self._lease.check()
+            if "state" in progress or time.monotonic() - reported > REPORT_SECONDS:
+                reported = time.monotonic()
+                with writing() as session:
+                    cycles.report(session, stage.id, **progress)
+
         try:
             result = work(report)
         except (StopRequested, TrainingStopped, LeaseLost):
@@ -163,6 +171,8 @@ class Turn:
             should_stop=lambda: self._lease.wants_out,
             timeout_seconds=self._settings.stage_timeout_seconds,
             attempts=self._settings.attempts,
+            grace_seconds=self._settings.stop_grace_seconds,
+            silence_seconds=self._settings.silence_seconds,
         )
         return {"rows": dataset, **_summary(folder)}
 
@@ -193,7 +203,10 @@ class Turn:
         with reading() as session:
             candidate = adapters.get(session, adapter_name)
             live = adapters.live_adapter(session, self._assistant)
-        decision = asyncio.run(self._examine(candidate, live, progress))
+        try:
+            decision = asyncio.run(self._examine(candidate, live, progress))
+        except (Invalid, ProbeFailed) as refused:  # the engine may not hold it: nothing to examine
+            return {"promote": False, "reasons": [str(refused)]}
         return {
             "decision": decision.id,
             "promote": decision.promote,

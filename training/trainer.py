@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+# Beside other work on the same cores, threads that spin while they wait made a step of 5 s take 150.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -302,23 +304,34 @@ def _shared_prefix(input_ids: Any, labels: Any) -> int:
 class Shared:
     """What both trainers do otherwise than TRL: our own rows, order and statistics, no model card."""
 
+    args: Any
+    model: Any
+    train_dataset: Any
+    _metrics: Any
+
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
-        rows = train_dataset if train_dataset is not None else self.train_dataset  # type: ignore[attr-defined]
-        return ByLength(
-            [_length(row) for row in rows],
-            self.args.per_device_train_batch_size,
-            self.args.seed,  # type: ignore[attr-defined]
+        lengths = [_length(row) for row in train_dataset or self.train_dataset]
+        return ByLength(lengths, self.args.per_device_train_batch_size, self.args.seed)
+
+    def _save(self, output_dir: str, state_dict: Any = None) -> None:
+        self.model.save_pretrained(
+            output_dir, selected_adapters=["default"], save_embedding_layers=False
         )
+
+    def _load_from_checkpoint(self, checkpoint: str, model: Any = None) -> None:
+        """transformers, seeing that there is a reference too, would load that and not the adapter."""
+        weights = peft.load_peft_weights(checkpoint, device=str(self.model.device))
+        peft.set_peft_model_state_dict(self.model, weights, adapter_name="default")
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Checkpoints are not for the hub."""
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Without the statistics the cheap head does not compute."""
-        for metrics in self._metrics.values():  # type: ignore[attr-defined]
+        for metrics in self._metrics.values():
             for name in NOT_COMPUTED:
                 metrics.pop(name, None)
         super().log(logs, start_time)  # type: ignore[misc]
@@ -442,13 +455,20 @@ def save_adapter(trainer: Any, job: Job, cases: list[ProbeCase], folder: Path) -
         config["target_modules"].sort()
     files.write_json(partial / CONFIG, config)
     files.write_json(partial / PROBE, [case.model_dump() for case in cases])
+    for path in partial.iterdir():
+        path.chmod(0o644)  # safetensors writes for its own user only; the engine may be another
     shutil.rmtree(folder / files.ADAPTER, ignore_errors=True)
     partial.rename(folder / files.ADAPTER)
 
 
-def probe(model: Any, tokenizer: Any, messages: list[dict[str, str]], tokens: int) -> ProbeCase:
-    """The trained model's own greedy answer, and how likely it and the base find each token."""
-    prompt = torch.tensor([prompt_tokens(tokenizer, messages)], device=model.device)
+def probe(
+    model: Any, tokenizer: Any, prompts: list[list[dict[str, str]]], tokens: int
+) -> list[ProbeCase]:
+    """The trained model's own greedy answers, and how likely it and the base find each token."""
+    rendered = [prompt_tokens(tokenizer, messages) for messages in prompts]
+    width = max(map(len, rendered))
+    padded = [[tokenizer.pad_token_id] * (width - len(ids)) + ids for ids in rendered]
+    mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in rendered]
     greedy = GenerationConfig(
         do_sample=False,
         max_new_tokens=tokens,
@@ -456,25 +476,38 @@ def probe(model: Any, tokenizer: Any, messages: list[dict[str, str]], tokens: in
         pad_token_id=tokenizer.pad_token_id,
     )
     with torch.inference_mode():
-        whole = model.generate(
-            input_ids=prompt, attention_mask=torch.ones_like(prompt), generation_config=greedy
+        generated = model.generate(
+            input_ids=torch.tensor(padded, device=model.device),
+            attention_mask=torch.tensor(mask, device=model.device),
+            generation_config=greedy,
         )
-        said = whole[0, prompt.shape[1] :]
-        adapter = _log_probs(model, whole, said)
-        with model.disable_adapter():
-            base = _log_probs(model, whole, said)
-    return ProbeCase(
-        messages=messages,
-        answer=tokenizer.decode(said, skip_special_tokens=True),
-        tokens=said.tolist(),
-        adapter_logprobs=adapter,
-        base_logprobs=base,
-    )
+        cases = []
+        for messages, prompt, row in zip(prompts, rendered, generated[:, width:], strict=True):
+            said = _until(row.tolist(), tokenizer.eos_token_id)
+            whole = torch.tensor([prompt + said], device=model.device)
+            adapter = _log_probs(model, whole, len(said))
+            with model.disable_adapter():
+                base = _log_probs(model, whole, len(said))
+            case = ProbeCase(
+                messages=messages,
+                answer=tokenizer.decode(said, skip_special_tokens=True),
+                tokens=said,
+                adapter_logprobs=adapter,
+                base_logprobs=base,
+            )
+            cases.append(case)
+    return cases
 
 
-def _log_probs(model: Any, whole: Any, said: Any) -> list[float]:
-    logits = model(input_ids=whole, use_cache=False).logits[0, -len(said) - 1 : -1].float()
-    return logits.log_softmax(-1).gather(-1, said[:, None])[:, 0].tolist()
+def _until(tokens: list[int], end: int) -> list[int]:
+    """An answer with the token that ends it, without the padding behind."""
+    return tokens[: tokens.index(end) + 1] if end in tokens else tokens
+
+
+def _log_probs(model: Any, whole: Any, said: int) -> list[float]:
+    """The log-probabilities of the last `said` tokens, from one forward pass."""
+    logits = model(input_ids=whole, use_cache=False).logits[0, -said - 1 : -1].float()
+    return logits.log_softmax(-1).gather(-1, whole[0, -said:, None])[:, 0].tolist()
 
 
 def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: ProgressWriter) -> None:
@@ -496,11 +529,9 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
     learned = time.monotonic() - learning
     evaluated = trainer.evaluate() if trainer.eval_dataset is not None else {}
     trainer.model.eval()
-    cases: list[ProbeCase] = []
-    for messages in prompts:
-        stop.check()
-        progress.write("probing", step=len(cases), total=len(prompts))
-        cases.append(probe(trainer.model, tokenizer, messages, job.probe_tokens))
+    progress.write("probing")
+    stop.check()
+    cases = probe(trainer.model, tokenizer, prompts, job.probe_tokens)
     progress.write("saving")
     save_adapter(trainer, job, cases, folder)
     history = [line for line in trainer.state.log_history if "loss" in line]
@@ -550,7 +581,8 @@ def _outcome(folder: Path, build: Build, stop: StopSignal) -> int:
         return files.DONE
     (folder / files.ERROR).unlink(missing_ok=True)
     try:
-        run(files.read_job(folder), folder, build, stop, ProgressWriter(folder / files.PROGRESS))
+        with ProgressWriter(folder / files.PROGRESS) as progress:
+            run(files.read_job(folder), folder, build, stop, progress)
     except Stopped:
         return files.STOPPED
     except Exception as error:

@@ -112,7 +112,12 @@ def _shrink(
     target.zero_()
     for index, rows in groups:
         weights = _weights(stacked, index, output.dtype)
-        target[rows] = (inputs[rows].to(output.dtype) @ weights).mul_(scale)
+        part = inputs[rows].to(output.dtype)
+        if isinstance(rows, slice):  # the usual case, in one call: these are many and small
+            into = target[rows]
+            torch.addmm(into, part, weights, beta=0, alpha=scale, out=into)
+        else:
+            target[rows] = (part @ weights).mul_(scale)
 
 
 def _expand(
@@ -123,11 +128,11 @@ def _expand(
         target.zero_()
     for index, rows in groups:
         weights = _weights(stacked, index, target.dtype)[:, : target.shape[1]]
-        product = inputs[rows].to(target.dtype) @ weights
+        part = inputs[rows].to(target.dtype)
         if isinstance(rows, slice):
-            target[rows] += product
+            target[rows].addmm_(part, weights)
         else:
-            target.index_add_(0, rows, product)
+            target.index_add_(0, rows, part @ weights)
 
 
 def _check_rows(inputs: torch.Tensor, rows: int) -> None:

@@ -4,11 +4,15 @@ vLLM's key guards /v1 but not its other doors (/adapters loads LoRA weights, /in
 Loaded by vLLM itself through `--middleware`, see launch.py.
 """
 
+import os
+from hmac import compare_digest
+
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 OPEN = ("/health", "/metrics")  # need no key: they carry no customer's words
 KEYED = "/v1/"  # vLLM asks for its key here
+TOKENIZE = "/tokenize"  # and forgets to here, so we do
 
 
 class OnlyGuardedRoutes:
@@ -16,14 +20,21 @@ class OnlyGuardedRoutes:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._expected = f"Bearer {os.environ.get('VLLM_API_KEY', '')}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 404 before vLLM sees the request."""
-        if scope["type"] in ("http", "websocket") and not _known(scope["path"]):
-            await JSONResponse({"error": "Not found"}, 404)(scope, receive, send)
-            return
+        """Answer 404 or 401 before vLLM sees the request."""
+        if scope["type"] in ("http", "websocket"):
+            path = scope["path"]
+            if path == TOKENIZE:
+                if not self._has_key(scope):
+                    await JSONResponse({"error": "Unauthorized"}, 401)(scope, receive, send)
+                    return
+            elif path not in OPEN and not path.startswith(KEYED):
+                await JSONResponse({"error": "Not found"}, 404)(scope, receive, send)
+                return
         await self.app(scope, receive, send)
 
-
-def _known(path: str) -> bool:
-    return path in OPEN or path.startswith(KEYED)
+    def _has_key(self, scope: Scope) -> bool:
+        found = dict(scope["headers"]).get(b"authorization", b"")
+        return len(self._expected) > len(b"Bearer ") and compare_digest(found, self._expected)

@@ -20,14 +20,15 @@ SUBJECTS = (
 
 PROMPTS = [
     # Their lengths differ, so that prefill and decode share batches.
-    f"Hello, I have a question about {subject}. " + "I already wrote to you last week. " * (n % 4 * 3)
+    f"Hello, I have a question about {subject}. "
+    + "I already wrote to you last week. " * (n % 4 * 3)
     for n, subject in enumerate(SUBJECTS)
 ]
 
 
 def post(engine: EngineProcess, path: str, body: dict[str, Any]) -> httpx.Response:
     headers = {"Authorization": f"Bearer {engine.api_key}"}
-    return httpx.post(f"{engine.url}{path}", json=body, headers=headers, timeout=120)
+    return httpx.post(f"{engine.url}{path}", json=body, headers=headers, timeout=600)
 
 
 def load_adapter(engine: EngineProcess, name: str, path: Path) -> None:

@@ -1,10 +1,11 @@
-"""One real engine for all tests of this folder, with two random adapters loaded."""
+"""One real engine for all tests of this folder, with random adapters loaded."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from service.settings import ServiceSettings
 from tests.engine.adapters import make_adapter
 from tests.engine.asking import load_adapter
 from tests.engine_process import EngineProcess, running_engine
@@ -18,12 +19,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
 
 @pytest.fixture(scope="session")
 def adapters(engine: EngineProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Loaded adapters by name. Their ranks differ, and one fills the engine's."""
+    """Loaded adapters by name, of two ranks, one of which is the engine's largest.
+
+    They fill every slot: stock operators take the last slot's adapter for "no adapter".
+    """
     folder = tmp_path_factory.mktemp("adapters")
-    paths = {
-        "adapter-a": make_adapter(engine.model, folder / "adapter-a", rank=8, seed=1),
-        "adapter-b": make_adapter(engine.model, folder / "adapter-b", rank=16, seed=2),
-    }
-    for name, path in paths.items():
-        load_adapter(engine, name, path)
+    paths: dict[str, Path] = {}
+    for n, letter in enumerate("abcdefgh"[: ServiceSettings().engine_max_loras]):
+        name = f"adapter-{letter}"
+        paths[name] = make_adapter(engine.model, folder / name, rank=8 + n % 2 * 8, seed=n)
+        load_adapter(engine, name, paths[name])
     return paths

@@ -1,0 +1,250 @@
+"""What exams leave in the database: runs, answers, scores, decisions. The only queries of evals/.
+
+Functions take the session and never commit. Called by run.py, report.py and commands.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlmodel import Session, col, or_, select
+
+from evals import scores
+from evals.gate import TicketResult, Verdict
+from evals.scores import Scored
+from feedback import adapters, assistants
+from feedback.assistants import Gate
+from feedback.errors import Conflict, NotFound
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Decision,
+    EvalRun,
+    ExamAnswer,
+    Prompt,
+    Score,
+    Ticket,
+    now,
+)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A ticket, what was answered to it in one run, and the scores with their reasons."""
+
+    ticket: Ticket
+    answer: ExamAnswer
+    scores: list[Score]
+
+
+def open_runs(
+    session: Session,
+    assistant: Assistant,
+    sitters: Sequence[Adapter | None],
+    cycle_id: str | None,
+) -> list[EvalRun]:
+    """One run per adapter (None: the base model): the cycle's own where it has one, else a new one.
+
+    New ones begin at the same instant with the same prompt, so that they hold the same exam.
+    """
+    prompt = assistants.prompt_in_force(session, assistant)
+    started = now()
+    runs = []
+    for adapter in sitters:
+        run = _run_of_cycle(session, assistant, adapter, cycle_id) if cycle_id else None
+        if run is None:
+            run = EvalRun(
+                assistant_id=assistant.id,
+                cycle_id=cycle_id,
+                adapter_id=adapter.id if adapter else None,
+                prompt_id=prompt.id,
+                tickets=len(_tickets_at(session, assistant.id, started)),
+                created_at=started,
+            )
+            session.add(run)
+        runs.append(run)
+    session.flush()
+    return runs
+
+
+def _run_of_cycle(
+    session: Session, assistant: Assistant, adapter: Adapter | None, cycle_id: str
+) -> EvalRun | None:
+    return session.exec(
+        select(EvalRun)
+        .where(
+            EvalRun.assistant_id == assistant.id,
+            EvalRun.cycle_id == cycle_id,
+            EvalRun.adapter_id == (adapter.id if adapter else None),
+        )
+        .order_by(col(EvalRun.created_at).desc(), col(EvalRun.id).desc())
+    ).first()
+
+
+def tickets_of(session: Session, run: EvalRun) -> list[Ticket]:
+    """The exam's tickets in a fixed order: those held out when it began, whatever came since."""
+    return _tickets_at(session, run.assistant_id, run.created_at)
+
+
+def _tickets_at(session: Session, assistant_id: str, when: datetime) -> list[Ticket]:
+    return list(
+        session.exec(
+            select(Ticket)
+            .where(
+                Ticket.assistant_id == assistant_id,
+                col(Ticket.created_at) <= when,
+                or_(col(Ticket.retired_at).is_(None), col(Ticket.retired_at) > when),
+            )
+            .order_by(col(Ticket.external_id))
+        )
+    )
+
+
+def answered(session: Session, run: EvalRun) -> set[str]:
+    """The ids of the tickets that have their answer."""
+    return set(session.exec(select(ExamAnswer.ticket_id).where(ExamAnswer.eval_run_id == run.id)))
+
+
+def keep(
+    session: Session,
+    run: EvalRun,
+    ticket: Ticket,
+    text: str,
+    completion_tokens: int,
+    latency_ms: int,
+    error: str | None,
+    scored: list[Scored],
+) -> ExamAnswer:
+    """One answer with its scores; a ticket answered before keeps its first one."""
+    known = select(ExamAnswer).where(
+        ExamAnswer.eval_run_id == run.id, ExamAnswer.ticket_id == ticket.id
+    )
+    if kept := session.exec(known).first():
+        return kept
+    kept = ExamAnswer(
+        eval_run_id=run.id,
+        ticket_id=ticket.id,
+        text=text.replace("\x00", "\ufffd"),  # PostgreSQL keeps no NUL
+        completion_tokens=completion_tokens,
+        latency_ms=latency_ms,
+        error=error,
+    )
+    session.add(kept)
+    session.flush()
+    for score in scored:
+        session.add(Score(exam_answer_id=kept.id, **asdict(score)))
+    session.flush()
+    return kept
+
+
+def finish(session: Session, run: EvalRun) -> EvalRun:
+    """Every ticket has its answer."""
+    finished = session.get_one(EvalRun, run.id)
+    finished.finished_at = finished.finished_at or now()
+    return finished
+
+
+def answers(session: Session, run: EvalRun) -> list[Answered]:
+    """Everything a run left so far, in the order of the tickets."""
+    of_answer: dict[str, list[Score]] = {}
+    for score in session.exec(
+        select(Score)
+        .join(ExamAnswer, col(ExamAnswer.id) == Score.exam_answer_id)
+        .where(ExamAnswer.eval_run_id == run.id)
+        .order_by(col(Score.metric))
+    ):
+        of_answer.setdefault(score.exam_answer_id, []).append(score)
+    found = session.exec(
+        select(Ticket, ExamAnswer)
+        .join(ExamAnswer, col(ExamAnswer.ticket_id) == Ticket.id)
+        .where(ExamAnswer.eval_run_id == run.id)
+        .order_by(col(Ticket.external_id))
+    )
+    return [Answered(ticket, answer, of_answer.get(answer.id, [])) for ticket, answer in found]
+
+
+def results(session: Session, run: EvalRun) -> list[TicketResult]:
+    """A finished run as the gate sees it; Conflict while tickets lack their answer."""
+    if run.finished_at is None:
+        raise Conflict(f"The eval run {run.id!r} is not finished; there is nothing to judge yet.")
+    return [result_of(one) for one in answers(session, run)]
+
+
+def result_of(one: Answered) -> TicketResult:
+    """One answered ticket as the gate sees it."""
+    ticket, answer = one.ticket, one.answer
+    return TicketResult(
+        ticket=ticket.external_id,
+        topic=ticket.topic,
+        cluster=ticket.customer_id or ticket.conversation_id or ticket.id,
+        answer=answer.text,
+        error=answer.error,
+        scores={score.metric: score.value for score in one.scores},
+        forbidden=scores.forbidden(answer.text, ticket.must_not_say),
+    )
+
+
+def record_decision(
+    session: Session,
+    assistant: Assistant,
+    candidate: EvalRun,
+    live: EvalRun,
+    gate: Gate,
+    verdict: Verdict,
+) -> Decision:
+    """Keep what the gate said, also when it refused."""
+    decision = Decision(
+        assistant_id=assistant.id,
+        cycle_id=candidate.cycle_id,
+        candidate_run_id=candidate.id,
+        live_run_id=live.id,
+        promote=verdict.promote,
+        reasons=verdict.reasons,
+        metric=verdict.metric,
+        tickets=verdict.tickets,
+        gain=verdict.gain,
+        gain_low=verdict.gain_low,
+        gain_high=verdict.gain_high,
+        gate=gate.model_dump(),
+    )
+    session.add(decision)
+    session.flush()
+    return decision
+
+
+def decision_on(session: Session, candidate: EvalRun, live: EvalRun) -> Decision | None:
+    """What was decided on this very pair of runs before, if anything was."""
+    return session.exec(
+        select(Decision).where(
+            Decision.candidate_run_id == candidate.id, Decision.live_run_id == live.id
+        )
+    ).first()
+
+
+def runs(session: Session, assistant: Assistant) -> list[EvalRun]:
+    """An assistant's eval runs, newest first."""
+    return list(
+        session.exec(
+            select(EvalRun)
+            .where(EvalRun.assistant_id == assistant.id)
+            .order_by(col(EvalRun.created_at).desc(), col(EvalRun.id).desc())
+        )
+    )
+
+
+def get_run(session: Session, run_id: str) -> EvalRun:
+    """The eval run, or NotFound."""
+    found = session.get(EvalRun, run_id)
+    if found is None:
+        raise NotFound(f"There is no eval run {run_id!r}. See `understudy evals list`.")
+    return found
+
+
+def sitter(session: Session, run: EvalRun) -> str:
+    """The name of the adapter that sat, 'base' for the base model."""
+    return session.get_one(Adapter, run.adapter_id).name if run.adapter_id else adapters.BASE
+
+
+def prompt_version(session: Session, run: EvalRun) -> int:
+    """Which version of the assistant's prompt the run was asked under."""
+    return session.get_one(Prompt, run.prompt_id).version

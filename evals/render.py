@@ -1,0 +1,89 @@
+"""Draws runs and decisions on a terminal: what report.py loads. Used by commands.py and the demo.
+
+Customers' and models' words are shown as they are: no markup, nothing that steers the terminal.
+"""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from evals.gate import TopicGain
+from evals.report import Pair, Report, Sat, question, sentence, value_of
+from evals.scores import METRICS
+
+SHOWN = 3
+"""How many best wins, and how many worst losses, are shown."""
+
+_HEADINGS = dict(zip(METRICS, ("chrF", "log-prob", "left out", "forbidden"), strict=True))
+
+
+def decision(report: Report, shown: int = SHOWN) -> Group:
+    """Verdict, reasons, mean scores, topics, and the best wins and worst losses side by side."""
+    style = "bold green" if report.decision.promote else "bold red"
+    parts: list[RenderableType] = [Text(sentence(report), style)]
+    parts += [_plain(f"  · {reason}") for reason in report.decision.reasons]
+    parts += [Text(), means_table([report.candidate, report.live])]
+    parts += [_topics_table(report.topics)] if any(t.topic for t in report.topics) else []
+    wins = [pair for pair in report.pairs if (pair.gain or 0) > 0]
+    losses = [pair for pair in reversed(report.pairs) if (pair.gain or 0) < 0]
+    for title, pairs in (("Best wins", wins), ("Worst losses", losses)):
+        if pairs:
+            title = f"{title}, {min(shown, len(pairs))} of {len(pairs)}"
+            parts.append(_pairs_table(title, report, pairs[:shown]))
+    return Group(*parts)
+
+
+def run(sat: Sat) -> Group:
+    """A run's mean scores, and each answer with its scores."""
+    table = Table("ticket", "question", "answer", *_HEADINGS.values(), show_lines=True)
+    for one in sat.answers:
+        said = f"no answer: {one.answer.error}" if one.answer.error else one.answer.text
+        values = [number(value_of(one, metric)) for metric in _HEADINGS]
+        table.add_row(one.ticket.external_id, _plain(question(one.ticket)), _plain(said), *values)
+    return Group(means_table([sat]), table)
+
+
+def means_table(sats: Sequence[Sat]) -> Table:
+    """The mean scores of runs, one a row."""
+    table = Table("mean per ticket", *_HEADINGS.values(), "no answer", "tickets")
+    for sat in sats:
+        means = [number(sat.means[metric]) for metric in _HEADINGS]
+        table.add_row(_plain(sat.name), *means, str(sat.failed), str(len(sat.answers)))
+    return table
+
+
+def _topics_table(topics: Sequence[TopicGain]) -> Table:
+    table = Table("topic", "tickets", "live", "candidate", "gain")
+    for topic in topics:
+        values = f"{topic.live:.2f}", f"{topic.candidate:.2f}", f"{topic.gain:+.2f}"
+        table.add_row(_plain(topic.topic or "no topic"), str(topic.tickets), *values)
+    return table
+
+
+def _pairs_table(title: str, report: Report, pairs: Sequence[Pair]) -> Table:
+    ours, theirs = _plain(report.candidate.name), _plain(report.live.name)
+    table = Table(title=title, title_justify="left", show_lines=True)
+    for heading in ("question", "the agent's answer", theirs, ours):
+        table.add_column(heading, ratio=1)
+    table.add_column("gain", justify="right")
+    for pair in pairs:
+        texts = (
+            question(pair.ticket),
+            pair.ticket.reference,
+            pair.live.answer.text,
+            pair.candidate.answer.text,
+        )
+        table.add_row(*map(_plain, texts), f"{pair.gain:+.1f}")
+    return table
+
+
+def _plain(text: str) -> Text:
+    """Others' words: no markup, and nothing that would steer the terminal."""
+    return Text("".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text))
+
+
+def number(value: float | None) -> str:
+    """A score for a table."""
+    return "-" if value is None else f"{value:.2f}"

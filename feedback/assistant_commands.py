@@ -1,0 +1,126 @@
+"""`understudy feedback assistants`: make an assistant, look at it, change its prompt."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlmodel import Session
+
+from feedback import adapters, assistant_file, assistants
+from feedback.assistant_file import AssistantFile
+from feedback.database import reading, writing
+from feedback.errors import Invalid
+from feedback.printing import JsonOption, examples, print_record, print_records, say
+from feedback.tables import Assistant
+
+EMBEDDED = "embedded"
+"""The base model that ships in a package; the engine's settings use the same word."""
+
+app = typer.Typer(no_args_is_help=True, help="The bots: prompt, base model, sampling and gate.")
+
+By = Annotated[str, typer.Option("--by", help="Who does this; kept with the prompt's version.")]
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback assistants create --file examples/puddle_and_pine/assistant.toml",
+        'understudy feedback assistants create shop --prompt "You answer for the shop."',
+    )
+)
+def create(
+    name: Annotated[str | None, typer.Argument(help="Lower-case letters, digits, hyphens.")] = None,
+    file: Annotated[Path | None, typer.Option(help="An assistant written down as TOML.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="The system prompt.")] = None,
+    title: Annotated[str | None, typer.Option(help="What people read; else the name.")] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help=f"A hub id, a path, or {EMBEDDED!r} (the default).")
+    ] = None,
+    by: By = "command line",
+) -> None:
+    """Make an assistant from a file, from options, or both; an option wins over the file."""
+    written = assistant_file.read(file) if file else AssistantFile()
+    name, prompt = name or written.name, prompt or written.prompt
+    if not name or not prompt:
+        raise Invalid("An assistant needs a name and a prompt; give them, or a --file with both.")
+    with writing() as session:
+        made = assistants.create(
+            session,
+            name,
+            title or written.title or name,
+            base_model or written.base_model or EMBEDDED,
+            prompt,
+            by,
+            written.topics,
+            written.sampling,
+            written.gate,
+            written.auto_promote,
+            written.schedule_minutes,
+        )
+    say(f"Made the assistant {made.name!r} on {made.base_model!r}.")
+
+
+@app.command("list", epilog=examples("understudy feedback assistants list --json"))
+def list_assistants(as_json: JsonOption = False) -> None:
+    """All assistants and what is live for each."""
+    with reading() as session:
+        rows = [
+            {
+                "name": assistant.name,
+                "title": assistant.title,
+                "base_model": assistant.base_model,
+                "live": _live(session, assistant),
+            }
+            for assistant in assistants.every(session)
+        ]
+    print_records(
+        rows, as_json, nothing="None yet. Make one: understudy feedback assistants create"
+    )
+
+
+@app.command(epilog=examples("understudy feedback assistants show puddle-and-pine"))
+def show(
+    name: Annotated[str, typer.Argument(help="The assistant's name.")], as_json: JsonOption = False
+) -> None:
+    """One assistant: prompt in force, sampling, gate and schedule."""
+    with reading() as session:
+        print_record(_described(session, assistants.get(session, name)), as_json)
+
+
+def _described(session: Session, assistant: Assistant) -> dict[str, Any]:
+    prompt = assistants.prompt_in_force(session, assistant)
+    return {
+        "name": assistant.name,
+        "title": assistant.title,
+        "base_model": assistant.base_model,
+        "live": _live(session, assistant),
+        "prompt_version": prompt.version,
+        "prompt": prompt.text,
+        "prompt_by": prompt.author,
+        "sampling": assistant.sampling,
+        "gate": assistant.gate,
+        "auto_promote": assistant.auto_promote,
+        "schedule_minutes": assistant.schedule_minutes,
+        "topics": assistant.topics,
+    }
+
+
+def _live(session: Session, assistant: Assistant) -> str:
+    live = adapters.live_adapter(session, assistant)
+    return live.name if live else adapters.BASE
+
+
+@app.command(
+    "set-prompt",
+    epilog=examples(
+        'understudy feedback assistants set-prompt shop "You answer for the shop." --by mara'
+    ),
+)
+def set_prompt(
+    name: Annotated[str, typer.Argument(help="The assistant's name.")],
+    prompt: Annotated[str, typer.Argument(help="The new system prompt.")],
+    by: By,
+) -> None:
+    """Put a new version of the prompt in force. Old answers keep naming the version they had."""
+    with writing() as session:
+        version = assistants.set_prompt(session, assistants.get(session, name), prompt, by).version
+    say(f"Version {version} of the prompt of {name!r} is in force.")

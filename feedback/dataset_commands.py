@@ -1,0 +1,92 @@
+"""`understudy feedback datasets`: freeze what may teach, look at it, take it elsewhere."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from feedback import assistants, datasets
+from feedback.database import reading, writing
+from feedback.printing import (
+    AssistantOption,
+    JsonOption,
+    examples,
+    print_record,
+    print_records,
+    say,
+    short,
+)
+from feedback.tables import Dataset
+
+app = typer.Typer(
+    no_args_is_help=True, help="Frozen training rows, named by their content, never changed."
+)
+
+Name = Annotated[str, typer.Argument(help="As `datasets list` prints it.")]
+
+
+@app.command(epilog=examples("understudy feedback datasets freeze"))
+def freeze(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """Make the SFT and the DPO dataset of all that may teach today. The same feedback, the same name."""
+    with writing() as session:
+        frozen = datasets.freeze(session, assistants.only(session, assistant))
+    print_records([_row(dataset) for dataset in frozen], as_json)
+
+
+@app.command("list", epilog=examples("understudy feedback datasets list"))
+def list_datasets(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """An assistant's datasets, newest first."""
+    with reading() as session:
+        found = datasets.every(session, assistants.only(session, assistant))
+    print_records([_row(dataset) for dataset in found], as_json)
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback datasets show sft-54d54a34f2d5",
+        "understudy feedback datasets show dpo-ea2cb5dba5f7 --rows 3 --json",
+    )
+)
+def show(
+    name: Name,
+    assistant: AssistantOption = None,
+    rows: Annotated[int, typer.Option(min=0, help="How many rows to show.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """What is in a dataset, what was left out and why, and its first rows."""
+    with reading() as session:
+        dataset = datasets.get(session, name, assistants.only(session, assistant))
+        items = datasets.items(session, dataset)[:rows]
+    first = [
+        {"question": i.prompt[-1]["content"], "chosen": i.chosen, "rejected": i.rejected}
+        for i in items
+    ]
+    if as_json:
+        print_record({**_row(dataset), "sha256": dataset.sha256, "first": first}, as_json)
+        return
+    print_record({**_row(dataset), "sha256": dataset.sha256}, as_json)
+    print_records([{k: short(v) for k, v in row.items()} for row in first], as_json, nothing="")
+
+
+@app.command(epilog=examples("understudy feedback datasets export sft-54d54a34f2d5 --to sft.jsonl"))
+def export(
+    name: Name,
+    to: Annotated[Path, typer.Option(help="The file to write.")],
+    assistant: AssistantOption = None,
+) -> None:
+    """Write a dataset as JSONL, in the form TRL reads."""
+    with reading() as session:
+        dataset = datasets.get(session, name, assistants.only(session, assistant))
+        datasets.export(session, dataset, to)
+    say(f"Wrote {dataset.train_rows + dataset.validation_rows} rows to {to}.")
+
+
+def _row(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "train_rows": dataset.train_rows,
+        "validation_rows": dataset.validation_rows,
+        "made_at": dataset.created_at,
+        "counts": dataset.counts,
+    }

@@ -1,0 +1,56 @@
+"""`understudy feedback tickets`: the held-out exam. New tickets come in through `import tickets`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from feedback import assistants, tickets
+from feedback.database import reading, writing
+from feedback.printing import AssistantOption, JsonOption, examples, print_records, say, short
+from feedback.tables import Ticket
+
+app = typer.Typer(no_args_is_help=True, help="Held-out tickets: what candidates are examined on.")
+
+
+@app.command(
+    "list",
+    epilog=examples(
+        "understudy feedback tickets list", "understudy feedback tickets list --retired --json"
+    ),
+)
+def list_tickets(
+    assistant: AssistantOption = None,
+    retired: Annotated[bool, typer.Option("--retired", help="Also those out of use.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The tickets in force, by name."""
+    with reading() as session:
+        found = tickets.every(session, assistants.only(session, assistant))
+    shown = [ticket for ticket in found if retired or ticket.retired_at is None]
+    print_records([_row(ticket, whole=as_json) for ticket in shown], as_json)
+
+
+def _row(ticket: Ticket, whole: bool) -> dict[str, Any]:
+    question = ticket.context[-1]["content"]
+    row = {
+        "id": ticket.external_id,
+        "topic": ticket.topic,
+        "question": question if whole else short(question),
+        "reference": ticket.reference if whole else short(ticket.reference),
+        "must_say": ticket.must_say,
+        "must_not_say": ticket.must_not_say,
+        "retired_at": ticket.retired_at,
+    }
+    return row | ({"context": ticket.context} if whole else {})
+
+
+@app.command(epilog=examples("understudy feedback tickets retire t07"))
+def retire(
+    name: Annotated[str, typer.Argument(help="The ticket's id, as `tickets list` prints it.")],
+    assistant: AssistantOption = None,
+) -> None:
+    """Take a ticket out of the exam. From then on feedback close to it may be trained on."""
+    with writing() as session:
+        ticket = tickets.get(session, assistants.only(session, assistant), name)
+        tickets.retire(session, ticket)
+    say(f"Ticket {name!r} is no longer in the exam.")

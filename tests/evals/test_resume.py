@@ -1,0 +1,76 @@
+"""A whole exam, and one that was cut off, on both databases."""
+
+import pytest
+from sqlmodel import select
+
+from evals import records, scores
+from feedback import assistants, tickets
+from feedback.database import reading, writing
+from feedback.errors import Conflict
+from feedback.tables import Decision, Score
+from tests.evals.conftest import Room, examine, reference_answer
+from tests.stand_in_engine import BASE
+
+
+def test_a_better_candidate_is_let_through(room: Room) -> None:
+    room.add_tickets(24)
+    candidate = room.publish("good")
+    room.engine.says[candidate.name] = reference_answer
+    decision = examine(room, candidate, None)
+    assert decision.promote and decision.tickets == 24
+    assert decision.gain_low is not None and decision.gain_low > 0
+    asked = [body["model"] for body in room.engine.asked]
+    assert asked[:8] == [candidate.name, BASE] * 4, "they take turns"
+    with reading(room.database) as session:
+        [kept] = session.exec(select(Decision)).all()
+        ours = records.get_run(session, kept.candidate_run_id)
+        theirs = records.get_run(session, kept.live_run_id)
+    assert kept.id == decision.id
+    assert (ours.adapter_id, theirs.adapter_id) == (candidate.id, None)
+    assert ours.prompt_id == theirs.prompt_id
+
+
+class Cut(Exception):
+    """We are killed."""
+
+
+def test_an_exam_that_was_cut_off_goes_on_where_it_stopped(room: Room) -> None:
+    room.add_tickets(24)
+    candidate, cycle_id = room.publish("good"), room.cycle_id()
+    room.engine.says[candidate.name] = reference_answer
+
+    def cut(done: int, total: int, eta_seconds: float | None) -> None:
+        if done == 20:
+            raise Cut
+
+    with pytest.raises(Cut):
+        examine(room, candidate, None, cycle_id=cycle_id, progress=cut)
+    with reading(room.database) as session:
+        runs = records.runs(session, room.assistant)
+        assert [one.finished_at for one in runs] == [None, None]
+        with pytest.raises(Conflict, match="is not finished"):
+            records.results(session, runs[0])
+        kept = sum(len(records.answered(session, one)) for one in runs)
+    assert 20 <= kept <= 20 + room.settings.concurrency
+
+    # Meanwhile the world went on: a new ticket, a retired one, a new prompt. The exam is the old one.
+    room.add_tickets(1, first=90)
+    with writing(room.database) as session:
+        assistants.set_prompt(session, room.assistant, "You are new.", "test")
+        tickets.retire(session, tickets.get(session, room.assistant, "t24"))
+    room.engine.asked.clear()
+    told: list[tuple[int, int, float | None]] = []
+    decision = examine(
+        room, candidate, None, cycle_id=cycle_id, progress=lambda *news: told.append(news)
+    )
+    assert decision.promote and decision.tickets == 24
+    assert told[0] == (kept, 48, None) and told[-1][:2] == (48, 48)
+    assert len(room.engine.asked) == 48 - kept
+    assert {body["messages"][0]["content"] for body in room.engine.asked} == {"You are the shop."}
+    with reading(room.database) as session:
+        assert len(records.runs(session, room.assistant)) == 2
+        assert len(session.exec(select(Score)).all()) == 48 * len(scores.METRICS)
+
+    room.engine.asked.clear()
+    assert examine(room, candidate, None, cycle_id=cycle_id).id == decision.id
+    assert room.engine.asked == [], "a finished exam is not sat again"

@@ -1,0 +1,87 @@
+"""Short ways to have things said, corrected and built, for the store's tests."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlmodel import Session
+
+from feedback import assistants, conversations, corrections
+from feedback.adapter_folder import CONFIG, PROBE, WEIGHTS
+from feedback.tables import (
+    Assistant,
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    Message,
+    MessageState,
+    Role,
+)
+
+NIGHT = "My tent smells of wet dog. How do I get it fresh again?"
+SHOES = "Do you still carry the red gardening clogs in size 39?"
+SPOON = "Which titanium spoon survives a dishwasher and an angry toddler?"
+
+
+def answered(
+    session: Session,
+    assistant: Assistant,
+    question: str,
+    answer: str = "I do not know.",
+    customer: str | None = None,
+    conversation: Conversation | None = None,
+    state: MessageState = MessageState.COMPLETE,
+) -> tuple[Message, Message]:
+    """A question and its answer, in a conversation of their own if none is given."""
+    conversation = conversation or conversations.begin(session, assistant, None, customer)
+    prompt = assistants.prompt_in_force(session, assistant)
+    asked, row = conversations.ask(
+        session, conversation, question, prompt, None, assistant.base_model, {}
+    )
+    return asked, conversations.finish(session, row.id, state, text=answer)
+
+
+def corrected(
+    session: Session,
+    assistant: Assistant,
+    question: str,
+    correction: str,
+    customer: str | None = None,
+    answer: str = "I do not know.",
+    author: str = "mara",
+) -> Feedback:
+    """A question that was answered badly and corrected."""
+    _, row = answered(session, assistant, question, answer, customer)
+    return corrections.give(
+        session, row.id, FeedbackKind.CORRECTION, author, Role.AGENT, text=correction
+    )
+
+
+def built_adapter(folder: Path, weights: bytes = b"weights") -> Path:
+    """A finished adapter folder as a trainer leaves it."""
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS).write_bytes(weights)
+    (folder / CONFIG).write_text(json.dumps({"r": 8}))
+    (folder / PROBE).write_text("[]")
+    return folder
+
+
+def at_the_same_time(*acts: Callable[[], object]) -> list[BaseException]:
+    """Run each in a thread of its own, all released at once; what they raised."""
+    barrier = threading.Barrier(len(acts))
+    raised: list[BaseException] = []
+
+    def run(act: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            act()
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return raised

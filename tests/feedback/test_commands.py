@@ -1,0 +1,230 @@
+"""The command line of the store: what it prints, for people and for scripts."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from sqlalchemy import Engine
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from feedback import adapter_commands, adapters, assistants, commands, corrections, datasets
+from feedback.database import reading, writing
+from feedback.errors import Invalid, NotFound
+from feedback.tables import Adapter, Assistant
+from tests.feedback.said import NIGHT, SHOES, answered, built_adapter, corrected
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "puddle_and_pine"
+
+pytestmark = pytest.mark.parametrize("database_engine", ["sqlite"], indirect=True)
+
+
+def run(app: typer.Typer, *words: str) -> str:
+    """What a command prints; what it raises is raised."""
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def feedback(*words: str) -> str:
+    return run(commands.app, *words)
+
+
+def as_json(app: typer.Typer, *words: str) -> Any:
+    return json.loads(run(app, *words, "--json"))
+
+
+@pytest.fixture
+def shop(assistant: Assistant, database_engine: Engine, tmp_path: Path) -> list[Adapter]:
+    """Two published adapters; the second one learned from another customer too."""
+    made = []
+    for name, question in (("wren", NIGHT), ("otis", SHOES)):
+        with writing(database_engine) as session:
+            corrected(session, assistant, question, f"As {name} knows.", name)
+            learned = list(datasets.freeze(session, assistant))
+            built = built_adapter(tmp_path / name, name.encode())
+            made.append(adapters.publish(session, assistant, built, learned, {}, {}))
+    return made
+
+
+def every_command(app: typer.Typer) -> Iterator[list[str]]:
+    def walk(command: Any, path: list[str]) -> Iterator[list[str]]:
+        yield path
+        for name, child in getattr(command, "commands", {}).items():
+            yield from walk(child, [*path, name])
+
+    yield from walk(get_command(app), [])
+
+
+@pytest.mark.parametrize("app", [commands.app, adapter_commands.app], ids=["feedback", "adapters"])
+def test_every_command_explains_itself_and_shows_an_example(
+    database_engine: Engine, app: typer.Typer
+) -> None:
+    for path in every_command(app):
+        shown = run(app, *path, "--help")
+        assert "Usage:" in shown
+        is_group = "Commands" in shown
+        assert is_group or "understudy " in shown.split("Examples")[-1], path
+
+
+def test_a_shop_is_set_up_from_its_files(database_engine: Engine) -> None:
+    assert "newest schema" in feedback("migrate")
+    feedback("assistants", "create", "--file", str(EXAMPLES / "assistant.toml"))
+    made = as_json(commands.app, "assistants", "show", "puddle-and-pine")
+    assert made["base_model"] == "embedded"
+    assert made["sampling"]["max_tokens"] == 64
+    assert len(made["topics"]) == 15
+    exam = str(EXAMPLES / "tickets.jsonl")
+    assert "Would import 40 tickets" in feedback("import", "tickets", exam, "--dry-run")
+    assert "Imported 40 tickets; 0 already there." in feedback("import", "tickets", exam)
+    assert "Imported 0 tickets; 40 already there." in feedback("import", "tickets", exam)
+    past = [str(EXAMPLES / "past_tickets.csv"), "--map", "id=Ticket No", "--map", "agent=Agent"]
+    shown = feedback(
+        "import", "conversations", *past, "--map", "question=Question", "--map", "answer=Reply"
+    )
+    assert "Imported 20 conversations" in shown
+    assert "Columns not used: Opened, Customer E-mail, Subject." in shown
+    feedback("tickets", "retire", "t07")
+    assert len(as_json(commands.app, "tickets", "list")) == 39
+    assert len(as_json(commands.app, "tickets", "list", "--retired")) == 40
+    assert len(as_json(commands.app, "list", "--kind", "demonstration")) == 20
+    assert as_json(commands.app, "list", "--since", "2999-01-01") == []
+
+
+def test_an_option_wins_over_the_file_and_a_wrong_key_is_named(
+    database_engine: Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "bot.toml"
+    file.write_text('name = "bot"\nprompt = "Hi."\n[sampling]\ntemprature = 0.2\n')
+    with pytest.raises(Invalid, match=r"bot\.toml, key 'sampling\.temprature'"):
+        feedback("assistants", "create", "--file", str(file))
+    file.write_text('name = "bot"\nprompt = "Hi."\nbase_model = "a/b"\n')
+    feedback("assistants", "create", "robot", "--file", str(file), "--base-model", "c/d")
+    [made] = as_json(commands.app, "assistants", "list")
+    assert (made["name"], made["base_model"], made["live"]) == ("robot", "c/d", "base")
+    feedback("assistants", "set-prompt", "robot", "Be brief.", "--by", "mara")
+    shown = as_json(commands.app, "assistants", "show", "robot")
+    assert (shown["prompt"], shown["prompt_version"]) == ("Be brief.", 2)
+    with pytest.raises(Invalid, match="needs a name and a prompt"):
+        feedback("assistants", "create")
+
+
+def test_the_secret_of_a_key_is_printed_once(assistant: Assistant) -> None:
+    shown = feedback("keys", "create", "--role", "customer", "--name", "site", "--json")
+    made = json.loads(shown)
+    assert made["secret"].startswith("us-customer-")
+    listed = feedback("keys", "list", "--json")
+    assert made["secret"] not in listed
+    assert "sha256" not in listed
+    feedback("keys", "revoke", made["id"])
+    assert json.loads(feedback("keys", "list", "--json"))[0]["revoked_at"]
+
+
+def test_feedback_of_every_kind_is_given_and_shown(
+    assistant: Assistant, database_engine: Engine
+) -> None:
+    with writing(database_engine) as session:
+        question, answer = answered(session, assistant, NIGHT, "Burn it.", "wren")
+    feedback("give", "rate", answer.id, "--down", "--author", "mara")
+    feedback("give", "flag", answer.id, "unsafe", "--author", "mara", "--note", "Really.")
+    feedback("give", "correct", answer.id, "Air it.", "--author", "mara")
+    assert "it replaces" in feedback("give", "correct", answer.id, "Wash it.", "--author", "mara")
+    feedback("give", "approve", answer.id, "--author", "jonas")
+    feedback("give", "demonstrate", question.id, "Air it.", "--author", "mara")
+    with reading(database_engine) as session:
+        words = corrections.about_message(session, answer.id)
+    feedback("give", "withdraw", words[-1].id, "--author", "jonas")
+    listed = as_json(commands.app, "list", "--state", "active")
+    assert {word["kind"] for word in listed} == {"rating", "flag", "correction", "demonstration"}
+    assert "correction (superseded)" in re.sub(r"\s+", " ", feedback("list"))
+    shown = as_json(commands.app, "show", answer.id)
+    assert shown["said"] == [f"customer: {NIGHT}", "assistant: Burn it."]
+    assert len(shown["feedback"]) == 5
+    assert any("unsafe (Really.)" in sentence for sentence in shown["feedback"])
+
+
+def test_datasets_are_frozen_shown_and_exported(shop: list[Adapter], tmp_path: Path) -> None:
+    frozen = as_json(commands.app, "datasets", "freeze")
+    assert frozen == as_json(commands.app, "datasets", "freeze")
+    assert [dataset["kind"] for dataset in frozen] == ["sft", "dpo"]
+    name = frozen[0]["name"]
+    assert name in {found["name"] for found in as_json(commands.app, "datasets", "list")}
+    first = as_json(commands.app, "datasets", "show", name)["first"]
+    assert {row["question"] for row in first} == {NIGHT, SHOES}
+    target = tmp_path / "sft.jsonl"
+    feedback("datasets", "export", name, "--to", str(target))
+    assert len(target.read_text().splitlines()) == 2
+
+
+def test_lineage_is_one_command_in_each_direction(shop: list[Adapter]) -> None:
+    taught = as_json(commands.app, "who-taught", shop[1].name)
+    assert [row["customer"] for row in taught["customers"]] == ["otis", "wren"]
+    assert taught["authors"] == ["mara"]
+    learned = as_json(commands.app, "learned-from", "wren")
+    assert [row["adapter"] for row in learned] == [adapter.name for adapter in shop]
+    assert len(as_json(commands.app, "learned-from", "otis")) == 1
+    with pytest.raises(NotFound, match="no customer 'nobody'"):
+        feedback("learned-from", "nobody")
+
+
+def test_promoting_and_rolling_back_say_what_changed(shop: list[Adapter]) -> None:
+    app, who = adapter_commands.app, ["--by", "mara", "--reason", "Better.", "--wait", "0"]
+    one, two = (adapter.name for adapter in shop)
+    assert f"Promotion 1: base → {one}, by mara." in run(app, "promote", one, *who)
+    assert "No service has reported yet" in run(app, "promote", two, *who)
+    assert f"Promotion 3: {two} → {one}" in run(app, "rollback", *who)
+    shown = run(app, "rollback", "--to", "base", *who)
+    assert f"Promotion 4: {one} → base" in shown
+    assert "needs no swap" in shown
+    past = as_json(app, "history")
+    assert [row["adapter"] for row in past] == ["base", one, two, one]
+    assert [row["live"] for row in as_json(app, "list")] == [False, False]
+
+
+@pytest.mark.parametrize(("verified", "verb"), [(True, "Verified"), (False, "Refused")])
+def test_the_word_of_the_service_is_waited_for(
+    shop: list[Adapter],
+    database_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    verified: bool,
+    verb: str,
+) -> None:
+    with writing(database_engine) as session:
+        adapters.record_swap(session, shop[0], "engine-1", not verified, "Long ago.")
+
+    def service_reports(_seconds: float) -> None:
+        with writing(database_engine) as session:
+            adapters.record_swap(session, shop[0], "engine-1", verified, "Probed.")
+
+    monkeypatch.setattr("feedback.adapter_commands.time.sleep", service_reports)
+    shown = run(
+        adapter_commands.app, "promote", shop[0].name, "--by", "mara", "--reason", "Better."
+    )
+    assert f"{verb} on engine-1: Probed." in shown
+    assert "Long ago" not in shown
+
+
+def test_a_changed_adapter_is_shown_as_such(shop: list[Adapter]) -> None:
+    app = adapter_commands.app
+    shown = as_json(app, "show", shop[0].name)
+    assert shown["files"] == "as they were published"
+    assert (shown["corrections"], len(shown["datasets"])) == (1, 2)
+    (adapters.folder_of(shop[0]) / "probe.json").write_text("[1]")
+    assert "was changed" in as_json(app, "show", shop[0].name)["files"]
+
+
+def test_with_two_assistants_one_must_be_named(shop: list[Adapter]) -> None:
+    with writing() as session:
+        assistants.create(session, "bakery", "Bakery", "embedded", "Hi.", "x")
+    with pytest.raises(Invalid, match="there are 2: 'bakery', 'shop'"):
+        feedback("tickets", "list")
+    assert as_json(commands.app, "list", "-a", "bakery") == []
+
+
+def test_a_mapping_that_is_no_pair_is_explained(assistant: Assistant, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="expected field=Column"):
+        feedback("import", "tickets", str(tmp_path / "x.csv"), "--map", "question")

@@ -1,0 +1,321 @@
+"""The real trainers, on a model small enough for a step to take milliseconds."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from feedback.adapter_folder import FILES, file_hashes, read_probe
+from tests.training.tiny import SYSTEM, answer, question, tiny_model, write_rows
+from training import dpo, sft
+from training.job import (
+    ADAPTER,
+    CHECKPOINTS,
+    DONE,
+    ERROR,
+    FAILED,
+    MODULES,
+    PROGRESS,
+    RESULT,
+    STOPPED,
+    Job,
+    StageName,
+    is_complete,
+    job_for,
+    newest_checkpoint,
+    read_json,
+    write_job,
+)
+from training.progress import Progress
+from training.settings import TrainingSettings
+from training.supervise import TrainingStopped, supervise
+from training.trainer import (
+    Build,
+    ByLength,
+    StopSignal,
+    _outcome,
+    _shared_prefix,
+    cheap_head,
+    read_rows,
+)
+
+STEPS = 60
+CHECKPOINT_STEPS = 16
+
+
+@dataclass
+class Bench:
+    folder: Path
+    base: Path
+
+    def job(self, stage: StageName, start: Path | None = None, **settings: Any) -> Job:
+        values: dict[str, Any] = {
+            "max_steps": STEPS,
+            "checkpoint_steps": CHECKPOINT_STEPS,
+            "batch_size": 4,
+            "sft_learning_rate": 1e-2,
+            "lora_dropout": 0.1,
+            "device": "cpu",
+            "threads": 1,
+            "probe_prompts": 3,
+            "probe_tokens": 6,
+        }
+        recipe = TrainingSettings(**{**values, **settings})
+        return job_for(
+            stage,
+            recipe,
+            base_model=str(self.base),
+            dataset=self.folder / f"{stage}.jsonl",
+            start_adapter=start,
+        )
+
+    def train(
+        self,
+        name: str,
+        job: Job,
+        report: Callable[[Progress], None] = lambda _: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        write_job(self.folder / name, job)
+        return supervise(
+            self.folder / name, MODULES[job.stage], report, stop, 300, 2, poll_seconds=0.02
+        )
+
+    def train_here(self, name: str, job: Job, build: Build, stop: StopSignal | None = None) -> int:
+        """In this process, which saves the seconds that importing torch takes."""
+        write_job(self.folder / name, job)
+        return _outcome(self.folder / name, build, stop or StopSignal())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def signals() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("trainers")
+    write_rows(folder / "sft.jsonl", "sft")
+    write_rows(folder / "dpo.jsonl", "dpo")
+    return Bench(folder, tiny_model(folder / "base"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bench: Bench) -> dict[str, Any]:
+    return bench.train("undisturbed", bench.job("sft"))
+
+
+def losses(result: dict[str, Any]) -> dict[int, float]:
+    return {line["step"]: line["loss"] for line in result["log_history"] if "loss" in line}
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / PROGRESS).read_text().splitlines()]
+
+
+def test_what_a_run_leaves_behind(bench: Bench, undisturbed: dict[str, Any]) -> None:
+    folder = bench.folder / "undisturbed"
+    assert sorted(path.name for path in (folder / ADAPTER).iterdir()) == sorted(FILES)
+    config = read_json(folder / ADAPTER / "adapter_config.json") or {}
+    assert config["base_model_name_or_path"] == str(bench.base)
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert undisturbed["steps"] == STEPS
+    assert undisturbed["loss"] < losses(undisturbed)[1]
+    assert undisturbed["eval_loss"] > 0  # two rows are for validation
+    assert set(undisturbed["versions"]) == {"torch", "transformers", "trl", "peft"}
+    phases = list(dict.fromkeys(line["phase"] for line in lines(folder)))
+    assert phases == ["loading", "training", "probing", "saving"]
+    last = [line for line in lines(folder) if "loss" in line][-1]
+    assert (last["step"], last["total"], last["eta_seconds"]) == (STEPS, STEPS, 0)
+    assert last["tokens"] == undisturbed["tokens"] > 0 < last["tokens_per_second"]
+    assert "entropy" not in last
+
+
+def test_the_probe_is_the_adapters_own_answer(bench: Bench, undisturbed: dict[str, Any]) -> None:
+    cases = read_probe(bench.folder / "undisturbed" / ADAPTER)
+    assert len({json.dumps(case.messages) for case in cases}) == 3
+    for case in cases:
+        assert len(case.tokens) == len(case.adapter_logprobs) == len(case.base_logprobs) <= 6
+        assert sum(case.adapter_logprobs) > sum(case.base_logprobs)
+
+
+def test_stopped_killed_and_resumed_it_learns_the_same(
+    bench: Bench, undisturbed: dict[str, Any]
+) -> None:
+    folder = bench.folder / "disturbed"
+    seen: list[Progress] = []
+    with pytest.raises(TrainingStopped):
+        bench.train("disturbed", bench.job("sft"), seen.append, lambda: seen[-1].step > 2)
+    stopped_at = newest_checkpoint(folder)
+    assert stopped_at is not None and is_complete(stopped_at)
+    assert not (folder / ADAPTER).exists()
+    torn = folder / CHECKPOINTS / "checkpoint-59"
+    shutil.copytree(stopped_at, torn)
+    (torn / "optimizer.pt").write_bytes(b"half")
+    killed: list[int] = []
+
+    def kill_once(news: Progress) -> None:
+        if news.step > seen[-1].step + CHECKPOINT_STEPS and not killed:
+            os.kill(news.pid, signal.SIGKILL)
+            killed.append(news.step)
+
+    result = bench.train("disturbed", bench.job("sft"), kill_once)
+    assert killed
+    log = (folder / "log.txt").read_text()
+    assert f"resuming from {stopped_at.name}" in log and log.count("resuming from") == 2
+    steps = [line["step"] for line in lines(folder) if "loss" in line]
+    assert steps.count(1) == 1, "it began from the start instead of from a checkpoint"
+    assert losses(result) == losses(undisturbed)
+    assert result["tokens"] == undisturbed["tokens"]
+    assert file_hashes(folder / ADAPTER) == file_hashes(bench.folder / "undisturbed" / ADAPTER)
+
+
+def test_dpo_goes_on_from_sft_and_ships_no_reference(
+    bench: Bench, undisturbed: dict[str, Any]
+) -> None:
+    start = bench.folder / "undisturbed" / ADAPTER
+    code = bench.train_here("dpo", bench.job("dpo", start, max_steps=8), dpo.build)
+    folder = bench.folder / "dpo"
+    assert code == DONE
+    assert sorted(path.name for path in (folder / ADAPTER).iterdir()) == sorted(FILES)
+    assert file_hashes(folder / ADAPTER) != file_hashes(start)
+    first = next(line for line in lines(folder) if "loss" in line)
+    assert first["loss"] == pytest.approx(0.6931, abs=1e-3)  # policy and reference are one
+    assert "rewards/margins" in first
+    assert (read_json(folder / RESULT) or {})["steps"] == 8
+
+
+class StopAfter(StopSignal):
+    """SIGTERM, as it comes at the end of some step."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps_left = steps
+
+    @property
+    def asked(self) -> bool:  # type: ignore[override]
+        self.steps_left -= 1
+        return self.steps_left < 0
+
+
+def test_dpo_resumes_its_own_weights(bench: Bench, undisturbed: dict[str, Any]) -> None:
+    start = bench.folder / "undisturbed" / ADAPTER
+    job = bench.job("dpo", start, max_steps=6, dpo_learning_rate=1e-3)
+    assert bench.train_here("dpo-whole", job, dpo.build) == DONE
+    assert bench.train_here("dpo-parts", job, dpo.build, StopAfter(4)) == STOPPED
+    assert newest_checkpoint(bench.folder / "dpo-parts") is not None
+    assert bench.train_here("dpo-parts", job, dpo.build) == DONE
+    whole, parts = (
+        read_json(bench.folder / name / RESULT) or {} for name in ("dpo-whole", "dpo-parts")
+    )
+    assert losses(whole) == losses(parts)
+    assert file_hashes(bench.folder / "dpo-whole" / ADAPTER) == file_hashes(
+        bench.folder / "dpo-parts" / ADAPTER
+    )
+
+
+def test_nonsense_is_refused_in_a_sentence(bench: Bench) -> None:
+    job = bench.job("sft", sft_learning_rate=1e30, warmup=0)
+    assert bench.train_here("diverged", job, sft.build) == FAILED
+    error = read_json(bench.folder / "diverged" / ERROR) or {}
+    assert error["error"].startswith("Training diverged: the loss at step 2 is nan.")
+    assert "Lower the learning rate (1e+30)" in error["error"]
+    assert not (bench.folder / "diverged" / ADAPTER).exists()
+    assert newest_checkpoint(bench.folder / "diverged") is None
+
+
+def test_a_finished_folder_is_left_alone(bench: Bench, undisturbed: dict[str, Any]) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError("it trained again")
+
+    assert bench.train_here("undisturbed", bench.job("sft"), never) == DONE
+
+
+@pytest.fixture(scope="module")
+def tokenizer(bench: Bench) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(bench.base)
+
+
+def test_taught_is_the_answer_and_the_end_of_turn(bench: Bench, tokenizer: Any) -> None:
+    row = read_rows(bench.job("sft"), tokenizer, sft.encode).train[0]
+    messages = [SYSTEM, {"role": "user", "content": question(2)}]
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    taught = [token for token in row["labels"] if token != -100]
+    said = tokenizer(answer(2), add_special_tokens=False)["input_ids"]
+    assert taught == [*said, tokenizer.convert_tokens_to_ids("<|im_end|>")]
+    assert row["input_ids"] == prompt + taught
+    pair = read_rows(bench.job("dpo"), tokenizer, dpo.encode).train[0]
+    assert (pair["prompt_ids"], pair["chosen_ids"]) == (prompt, taught)
+
+
+def test_a_long_row_loses_its_oldest_turns_never_its_answer(bench: Bench, tokenizer: Any) -> None:
+    told = [
+        {"role": r, "content": f"{r} " * 30} for r in ("user", "assistant", "user", "assistant")
+    ]
+    asked = {"role": "user", "content": "And now?"}
+    row = {"split": "train", "completion": [{"role": "assistant", "content": "Now it rains."}]}
+    path = bench.folder / "long.jsonl"
+    path.write_text(json.dumps({**row, "prompt": [SYSTEM, *told, asked]}) + "\n")
+    job = bench.job("sft").model_copy(update={"dataset": path, "max_length": 110})
+    text = tokenizer.decode(read_rows(job, tokenizer, sft.encode).train[0]["input_ids"])
+    assert (
+        text.count("<|im_start|>") == 5
+    )  # system, one earlier turn with its answer, question, answer
+    assert "And now?" in text and text.endswith("Now it rains.<|im_end|>")
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+@pytest.mark.parametrize("batch", [1, 4], ids=["one row", "a batch with a shared prefix"])
+def test_the_cheap_head_gives_trls_own_loss(
+    bench: Bench, tokenizer: Any, undisturbed: dict[str, Any], stage: StageName, batch: int
+) -> None:
+    start = bench.folder / "undisturbed" / ADAPTER
+    module = sft if stage == "sft" else dpo
+    job = bench.job(stage, start, lora_dropout=0).model_copy(update={"start_adapter": start})
+    trainer: Any = module.build(job, bench.folder / "head", tokenizer)[0]
+    trainer.model.eval()
+    inputs = trainer.data_collator([trainer.train_dataset[i] for i in range(batch)])
+    found = {}
+    for head in ("trl", "cheap"):
+        if head == "cheap":
+            cheap_head(trainer.model)
+        trainer.model.zero_grad()
+        loss = trainer.compute_loss(trainer.model, dict(inputs))
+        loss.backward()
+        grads = [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]
+        found[head] = (loss.detach(), grads)
+    torch.testing.assert_close(found["trl"], found["cheap"], atol=1e-5, rtol=1e-4)
+    assert max(grad.abs().max() for grad in found["cheap"][1]) > 0
+
+
+def test_the_shared_prefix_ends_before_the_first_label() -> None:
+    ids = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]])
+    labels = torch.tensor([[-100, -100, -100, 4, 5], [-100, -100, -100, 4, 6]])
+    assert _shared_prefix(ids, labels) == 2  # token 2 predicts the first label
+    assert _shared_prefix(ids, torch.full_like(ids, -100)) == 3
+    assert _shared_prefix(ids.flip(1), torch.full_like(ids, -100)) == 0
+    assert _shared_prefix(ids[:1], labels[:1]) == 0
+
+
+def test_batches_are_of_like_length_and_differ_by_epoch() -> None:
+    lengths = [10, 500] * 16
+    order = ByLength(lengths, 8, seed=1)
+    first = list(order)
+    assert sorted(first) == list(range(32))
+    for start in range(0, 32, 8):
+        assert len({lengths[row] for row in first[start : start + 8]}) == 1
+    assert list(order) == first
+    order.set_epoch(1)
+    assert list(order) != first
+    assert sorted(ByLength([10] * 11, 8, seed=1)) == list(range(11))
