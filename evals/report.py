@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlmodel import Session
 
-from evals import records
+from evals import results
 from evals.gate import DECIDING, TopicGain, by_topic
-from evals.records import Answered
 from evals.scores import METRICS
+from feedback import exams
+from feedback.exams import Answered
 from feedback.tables import Decision, EvalRun, Ticket
 
 
@@ -75,7 +76,7 @@ class Report:
     def topics(self) -> list[TopicGain]:
         """The gain of each topic, largest first."""
         ours, theirs = (
-            [records.result_of(one) for one in sat.answers] for sat in (self.candidate, self.live)
+            [results.result_of(one) for one in sat.answers] for sat in (self.candidate, self.live)
         )
         return by_topic(ours, theirs, self.decision.metric)
 
@@ -84,9 +85,9 @@ def load_run(session: Session, run: EvalRun) -> Sat:
     """A run with everything it left so far."""
     return Sat(
         run=run,
-        name=records.sitter(session, run),
-        prompt_version=records.prompt_version(session, run),
-        answers=records.answers(session, run),
+        name=exams.sitter(session, run),
+        prompt_version=exams.prompt_version(session, run),
+        answers=exams.answers(session, run),
     )
 
 

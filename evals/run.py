@@ -7,18 +7,18 @@ and by commands.py; what the results mean is the gate's business.
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 from anyio import Lock, create_task_group, to_thread
 from sqlalchemy import Engine as Database
 
-from evals import records, scores
-from evals.gate import decide
+from evals import results, scores
+from evals.gate import Verdict, decide
 from evals.patience import Patience
 from evals.scores import Scored
 from evals.settings import EvalsSettings, evals_settings
-from feedback import adapters, assistants
+from feedback import adapters, assistants, decisions, exams
 from feedback.assistants import Sampling
 from feedback.database import writing
 from feedback.errors import Conflict, Unavailable, UnderstudyError
@@ -98,12 +98,12 @@ async def examine(
 
     def store() -> Decision:
         with writing(database) as session:
-            if known := records.decision_on(session, ours, theirs):
+            if known := decisions.on(session, ours, theirs):
                 return known
             gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
-            mine, others = records.results(session, ours), records.results(session, theirs)
+            mine, others = results.results(session, ours), results.results(session, theirs)
             verdict = decide(gate, mine, others, settings.bootstrap_samples)
-            return records.record_decision(session, assistant, ours, theirs, gate, verdict)
+            return decisions.record(session, assistant, ours, theirs, gate, **_columns(verdict))
 
     return await to_thread.run_sync(store)
 
@@ -145,11 +145,11 @@ class _Exam:
 
     def _open(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[Sitting]:
         with writing(self._database) as session:
-            runs = records.open_runs(session, self._assistant, sitters, cycle_id)
+            runs = exams.open_runs(session, self._assistant, sitters, cycle_id)
             sittings = []
             for run, adapter in zip(runs, sitters, strict=True):
-                done = records.answered(session, run)
-                left = [] if run.finished_at else records.tickets_of(session, run)
+                done = exams.answered(session, run)
+                left = [] if run.finished_at else exams.tickets_of(session, run)
                 left = [ticket for ticket in left if ticket.id not in done]
                 prompt = session.get_one(Prompt, run.prompt_id).text
                 sittings.append(Sitting(run, adapter, prompt, left, len(done)))
@@ -157,7 +157,7 @@ class _Exam:
 
     def _finish(self, sittings: list[Sitting]) -> list[EvalRun]:
         with writing(self._database) as session:
-            return [records.finish(session, sitting.run) for sitting in sittings]
+            return [exams.finish(session, sitting.run) for sitting in sittings]
 
     async def _ask(self, job: tuple[Sitting, Ticket]) -> None:
         """Ask one ticket, score the answer, store both, whatever came of it."""
@@ -226,7 +226,7 @@ class _Exam:
     ) -> None:
         def store() -> None:
             with writing(self._database) as session:
-                records.keep(
+                exams.keep(
                     session,
                     sitting.run,
                     ticket,
@@ -234,11 +234,18 @@ class _Exam:
                     (made.completion_tokens or 0) if made else 0,
                     (made.latency_ms or 0) if made else 0,
                     error,
-                    scored,
+                    [asdict(score) for score in scored],
                 )
 
         async with self._storing:  # one at a time: the service's writers must not starve
             await to_thread.run_sync(store)
+
+
+def _columns(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as the decision's row has it; gains per topic are worked out again when shown."""
+    columns = asdict(verdict)
+    del columns["topics"]
+    return columns
 
 
 def _greedy(assistant: Assistant) -> Sampling:

@@ -15,6 +15,7 @@ from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.printing import (
     AssistantOption,
+    CommandGroup,
     JsonOption,
     examples,
     print_record,
@@ -24,6 +25,7 @@ from feedback.printing import (
 from feedback.tables import Adapter, Assistant, Promotion, Swap
 
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     help="Adapters: what an assistant has learned. List, compare, promote, roll back.",
     epilog=examples(

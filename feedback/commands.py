@@ -21,6 +21,7 @@ from feedback.errors import NotFound
 from feedback.import_commands import app as import_app
 from feedback.printing import (
     AssistantOption,
+    CommandGroup,
     JsonOption,
     examples,
     print_record,
@@ -32,6 +33,7 @@ from feedback.tables import Conversation, Feedback, FeedbackKind, FeedbackState,
 from feedback.ticket_commands import app as ticket_app
 
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     help="Assistants, keys, imports, feedback, datasets and tickets: everything that is remembered.",
     epilog=examples(

@@ -27,8 +27,9 @@ def connect(url: str, busy_timeout_seconds: float = 10.0) -> Engine:
     """An engine for `url`; on SQLite with WAL, foreign keys and honest transactions."""
     if url.startswith("sqlite"):
         return _sqlite(url, busy_timeout_seconds)
-    if url.startswith("postgresql://"):
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    for scheme in ("postgres://", "postgresql://"):
+        if url.startswith(scheme):
+            url = url.replace(scheme, "postgresql+psycopg://", 1)
     return create_engine(url, pool_pre_ping=True)
 
 
@@ -64,8 +65,7 @@ def database() -> Engine:
 @contextmanager
 def reading(engine: Engine | None = None) -> Iterator[Session]:
     """A transaction that only looks. Rows stay usable after it has ended."""
-    bound = engine or database()
-    with _explained(bound), Session(bound, expire_on_commit=False) as session:
+    with Session(engine or database(), expire_on_commit=False) as session:
         yield session
 
 
@@ -73,18 +73,8 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
 def writing(engine: Engine | None = None) -> Iterator[Session]:
     """A transaction that is committed when the block ends and undone when it raises."""
     bound = (engine or database()).execution_options(writing=True)
-    with _explained(bound), Session(bound, expire_on_commit=False) as session, session.begin():
+    with Session(bound, expire_on_commit=False) as session, session.begin():
         yield session
-
-
-@contextmanager
-def _explained(engine: Engine) -> Iterator[None]:
-    """Tell a database that is away, or was never migrated, in a sentence instead of a traceback."""
-    try:
-        yield
-    except (OperationalError, ProgrammingError):
-        check_schema(engine)
-        raise
 
 
 def _alembic(engine: Engine) -> Config:
@@ -97,6 +87,16 @@ def _alembic(engine: Engine) -> Config:
 def migrate(engine: Engine | None = None) -> None:
     """Bring the database to the newest schema; does nothing when it is there already."""
     command.upgrade(_alembic(engine or database()), "head")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """For commands: a database that is away or was never migrated, told in a sentence."""
+    try:
+        yield
+    except (OperationalError, ProgrammingError):
+        check_schema()
+        raise
 
 
 def check_schema(engine: Engine | None = None) -> None:

@@ -1,9 +1,12 @@
 """What the gate said of candidates: kept for good, also when it refused."""
 
+from typing import Any
+
 from sqlmodel import Session, col, select
 
+from feedback.assistants import Gate
 from feedback.errors import NotFound
-from feedback.tables import Assistant, Decision
+from feedback.tables import Assistant, Decision, EvalRun
 
 
 def every(session: Session, assistant: Assistant) -> list[Decision]:
@@ -31,4 +34,35 @@ def of_cycle(session: Session, cycle_id: str) -> Decision | None:
         select(Decision)
         .where(Decision.cycle_id == cycle_id)
         .order_by(col(Decision.created_at).desc())
+    ).first()
+
+
+def record(
+    session: Session,
+    assistant: Assistant,
+    candidate: EvalRun,
+    live: EvalRun,
+    gate: Gate,
+    **verdict: Any,
+) -> Decision:
+    """Keep what the gate said, also when it refused. `verdict` names the decision's columns."""
+    decision = Decision(
+        assistant_id=assistant.id,
+        cycle_id=candidate.cycle_id,
+        candidate_run_id=candidate.id,
+        live_run_id=live.id,
+        gate=gate.model_dump(),
+        **verdict,
+    )
+    session.add(decision)
+    session.flush()
+    return decision
+
+
+def on(session: Session, candidate: EvalRun, live: EvalRun) -> Decision | None:
+    """What was decided on this very pair of runs before, if anything was."""
+    return session.exec(
+        select(Decision).where(
+            Decision.candidate_run_id == candidate.id, Decision.live_run_id == live.id
+        )
     ).first()

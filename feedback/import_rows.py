@@ -142,7 +142,7 @@ def _json_rows(lines: Iterator[str], problems: Problems) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line.rstrip("\r\n"))
         except json.JSONDecodeError as error:
             problems.add(
                 number,

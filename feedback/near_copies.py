@@ -13,7 +13,7 @@ from feedback.transcript import ModelMessages
 
 WORDS = re.compile(r"[^\W_]+")
 MIN_TURN_CHARS = 20
-"""A last turn shorter than this ("yes, please") says nothing by itself; only whole contexts count."""
+"""A turn shorter than this ("yes, please") says nothing by itself; only whole contexts count."""
 
 
 def trigrams(text: str) -> frozenset[str]:
@@ -41,6 +41,8 @@ class _Print:
 @dataclass(frozen=True)
 class _Prints:
     whole: _Print
+    questions: list[_Print]
+    """The customer's turns that are long enough to mean something."""
     last: _Print | None
 
 
@@ -58,19 +60,20 @@ class Sealed:
         best: tuple[str, float] | None = None
         for name, theirs in self._tickets:
             found = self._alike(mine.whole, theirs.whole)
-            if mine.last is not None and theirs.last is not None:
-                found = max(found, self._alike(mine.last, theirs.last))
+            if theirs.last is not None:  # asked anywhere in the conversation, not only at its end
+                alike = (self._alike(mine_asked, theirs.last) for mine_asked in mine.questions)
+                found = max([found, *alike])
             if found >= self._threshold and (best is None or found > best[1]):
                 best = (name, found)
         return best
 
     def _prints(self, context: ModelMessages, learn: bool = False) -> _Prints:
         said = [turn for turn in context if turn["role"] != "system"]
-        last = said[-1]["content"] if said else ""
-        return _Prints(
-            whole=self._print(" ".join(turn["content"] for turn in said), learn),
-            last=self._print(last, learn) if len(last) >= MIN_TURN_CHARS else None,
-        )
+        asked = [turn["content"] for turn in said if turn["role"] == "user"]
+        whole = self._print(" ".join(turn["content"] for turn in said), learn)
+        questions = [self._print(text, learn) for text in asked if len(text) >= MIN_TURN_CHARS]
+        last = questions[-1] if asked and len(asked[-1]) >= MIN_TURN_CHARS else None
+        return _Prints(whole, questions, last)
 
     def _print(self, text: str, learn: bool) -> _Print:
         # Thousands of conversations meet hundreds of tickets: sets of strings would take minutes.

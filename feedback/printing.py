@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
+
+from feedback.database import explained
 
 UNBROKEN = ("id", "message", "name", "adapter", "at", "made_at", "kind", "state")
 """Columns that people copy or scan; on a narrow screen the others give way."""
@@ -23,6 +26,15 @@ AssistantOption = Annotated[
     typer.Option("--assistant", "-a", help="Its name; not needed while there is only one."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+class CommandGroup(TyperGroup):
+    """Commands on the database: when it is away, they say so instead of showing a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with explained():
+            return super().invoke(ctx)
 
 
 def examples(*lines: str) -> str:

@@ -34,7 +34,7 @@ class ServiceSettings(PackageSettings):
         description="Secret between service and vLLM. Empty: one is made in <var_dir>/secrets.",
     )
     engine_device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where vLLM computes. 'auto' takes CUDA where torch sees it."
+        "auto", description="Where vLLM computes. 'auto': what the installed vLLM was built for."
     )
     engine_dtype: str = Field(
         "auto", description="vLLM's --dtype. 'auto': float32 on the CPU, bfloat16 on CUDA."

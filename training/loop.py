@@ -182,7 +182,10 @@ class Turn:
             stages.append("dpo")
         results = {stage: read_json(self._folder / stage / RESULT) or {} for stage in stages}
         with writing() as session:
-            learned = [datasets.get(session, frozen[DatasetKind(stage)]) for stage in stages]
+            learned = [
+                datasets.get(session, frozen[DatasetKind(stage)], self._assistant)
+                for stage in stages
+            ]
             adapter = adapters.publish(
                 session,
                 self._assistant,

@@ -54,14 +54,14 @@ class TrainingSettings(PackageSettings):
         "cosine", description="How the learning rate falls after the warm-up."
     )
     warmup: float = Field(
-        0.1, ge=0, lt=1, description="Share of the steps over which the learning rate rises."
+        0.0, ge=0, lt=1, description="Share of the steps over which the learning rate rises."
     )
-    batch_size: int = Field(8, ge=1, description="Rows per optimizer step.")
+    batch_size: int = Field(4, ge=1, description="Rows per optimizer step.")
     max_length: int = Field(1024, ge=32, description="Longest row, in tokens; longer ones are cut.")
     checkpoint_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
 
-    sft_epochs: float = Field(6.0, gt=0, description="Passes over the SFT rows.")
-    sft_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of SFT.")
+    sft_epochs: float = Field(5.0, gt=0, description="Passes over the SFT rows.")
+    sft_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of SFT.")
 
     dpo: bool = Field(True, description="Whether DPO follows SFT when there are pairs.")
     dpo_epochs: float = Field(1.0, gt=0, description="Passes over the DPO pairs.")

@@ -1,6 +1,7 @@
 """Run by Alembic. The engine comes from `feedback.database.migrate`, never from an ini file."""
 
 from alembic import context
+from sqlalchemy import text
 from sqlmodel import SQLModel
 
 import feedback.tables  # noqa: F401  (fills the metadata)
@@ -16,5 +17,7 @@ with engine.connect().execution_options(writing=True) as connection:
         compare_type=True,
     )
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":  # two processes may start at once
+            connection.execute(text("SELECT pg_advisory_xact_lock(7263648)"))
         context.run_migrations()
     connection.commit()

@@ -110,7 +110,8 @@ def _cpu_environment(settings: ServiceSettings, inherited: Mapping[str, str]) ->
     """Every allowed core computes (vLLM would keep one idle), with the faster OpenMP library."""
     env: dict[str, str] = {}
     if settings.engine_tensor_parallel == 1:
-        env["VLLM_CPU_OMP_THREADS_BIND"] = _ranges(os.sched_getaffinity(0))
+        bound = inherited.get("VLLM_CPU_OMP_THREADS_BIND")  # an operator's own wins
+        env["VLLM_CPU_OMP_THREADS_BIND"] = bound or _ranges(os.sched_getaffinity(0))
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
     if openmp.exists():
         env["LD_PRELOAD"] = ":".join(_names(inherited.get("LD_PRELOAD", ""), str(openmp), ":"))

@@ -20,7 +20,7 @@ def make_adapter(model: str, folder: Path, *, rank: int, seed: int, strength: fl
     generator = torch.Generator().manual_seed(seed)
     for name, weights in adapted.named_parameters():
         if "lora_" in name:
-            noise = torch.randn(weights.shape, generator=generator) * strength
-            weights.data.copy_(noise)
+            noise = torch.randn(weights.shape, generator=generator)
+            weights.data.copy_(noise * strength * (16 / rank) ** 0.5)  # small ranks change less
     adapted.save_pretrained(str(folder))
     return folder

@@ -3,8 +3,8 @@
 import pytest
 from sqlmodel import select
 
-from evals import records, scores
-from feedback import assistants, tickets
+from evals import results, scores
+from feedback import assistants, exams, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict
 from feedback.tables import Decision, Score
@@ -23,8 +23,8 @@ def test_a_better_candidate_is_let_through(room: Room) -> None:
     assert asked[:8] == [candidate.name, BASE] * 4, "they take turns"
     with reading(room.database) as session:
         [kept] = session.exec(select(Decision)).all()
-        ours = records.get_run(session, kept.candidate_run_id)
-        theirs = records.get_run(session, kept.live_run_id)
+        ours = exams.get_run(session, kept.candidate_run_id)
+        theirs = exams.get_run(session, kept.live_run_id)
     assert kept.id == decision.id
     assert (ours.adapter_id, theirs.adapter_id) == (candidate.id, None)
     assert ours.prompt_id == theirs.prompt_id
@@ -46,11 +46,11 @@ def test_an_exam_that_was_cut_off_goes_on_where_it_stopped(room: Room) -> None:
     with pytest.raises(Cut):
         examine(room, candidate, None, cycle_id=cycle_id, progress=cut)
     with reading(room.database) as session:
-        runs = records.runs(session, room.assistant)
+        runs = exams.runs(session, room.assistant)
         assert [one.finished_at for one in runs] == [None, None]
         with pytest.raises(Conflict, match="is not finished"):
-            records.results(session, runs[0])
-        kept = sum(len(records.answered(session, one)) for one in runs)
+            results.results(session, runs[0])
+        kept = sum(len(exams.answered(session, one)) for one in runs)
     assert 20 <= kept <= 20 + room.settings.concurrency
 
     # Meanwhile the world went on: a new ticket, a retired one, a new prompt. The exam is the old one.
@@ -68,7 +68,7 @@ def test_an_exam_that_was_cut_off_goes_on_where_it_stopped(room: Room) -> None:
     assert len(room.engine.asked) == 48 - kept
     assert {body["messages"][0]["content"] for body in room.engine.asked} == {"You are the shop."}
     with reading(room.database) as session:
-        assert len(records.runs(session, room.assistant)) == 2
+        assert len(exams.runs(session, room.assistant)) == 2
         assert len(session.exec(select(Score)).all()) == 48 * len(scores.METRICS)
 
     room.engine.asked.clear()

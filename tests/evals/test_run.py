@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from evals import records, run, scores
-from feedback import tickets
+from evals import results, run, scores
+from feedback import exams, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Unavailable
 from feedback.settings import feedback_settings
@@ -19,12 +19,12 @@ from tests.stand_in_engine import BASE, logprob, tokens_of
 pytestmark = ON_SQLITE
 
 
-def answers(room: Room, of: EvalRun) -> list[records.Answered]:
+def answers(room: Room, of: EvalRun) -> list[exams.Answered]:
     with reading(room.database) as session:
-        return records.answers(session, of)
+        return exams.answers(session, of)
 
 
-def value(one: records.Answered, metric: str) -> float | None:
+def value(one: exams.Answered, metric: str) -> float | None:
     [score] = [score for score in one.scores if score.metric == metric]
     return score.value
 
@@ -57,7 +57,7 @@ def test_results_are_what_the_gate_needs(room: Room) -> None:
     room.engine.says[BASE] = lambda question: "Keep it for ever."
     finished = sit(room, None)
     with reading(room.database) as session:
-        first, second = records.results(session, finished)
+        first, second = results.results(session, finished)
     assert (first.ticket, first.topic, first.error) == ("t01", "returns", None)
     assert first.forbidden == {"for ever"}
     assert first.scores["must_not_say_broken"] == 1 and first.scores["must_say_broken"] == 1
@@ -72,7 +72,7 @@ def test_tickets_of_one_customer_are_one_cluster(room: Room) -> None:
                 session, room.assistant, f"t{number}", context, "10 days", customer="ada"
             )
     with reading(room.database) as session:
-        first, second = records.results(session, sit(room, None))
+        first, second = results.results(session, sit(room, None))
     assert first.cluster == second.cluster
 
 
@@ -103,7 +103,7 @@ def test_an_adapter_that_is_not_what_was_trained_sits_no_exam(room: Room) -> Non
     with pytest.raises(ProbeFailed):
         examine(room, candidate, None)
     with reading(room.database) as session:
-        assert records.runs(session, room.assistant) == []
+        assert exams.runs(session, room.assistant) == []
 
 
 async def _as_base(model: str, prompt: list[int], answer: list[int]) -> list[float]:
@@ -149,8 +149,8 @@ def test_an_engine_that_stays_down_is_a_refusal_with_its_reason(room: Room) -> N
     with reading(room.database) as session:
         failed = [
             one
-            for each in records.runs(session, room.assistant)
-            for one in records.answers(session, each)
+            for each in exams.runs(session, room.assistant)
+            for one in exams.answers(session, each)
             if one.answer.error
         ]
     assert failed and all(score.value is None for one in failed for score in one.scores)

@@ -3,12 +3,15 @@
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
+from sqlalchemy import Engine
 from sqlmodel import Session
 
 from feedback import assistants, conversations, corrections
 from feedback.adapter_folder import CONFIG, PROBE, WEIGHTS
+from feedback.database import writing
 from feedback.tables import (
     Assistant,
     Conversation,
@@ -65,6 +68,24 @@ def built_adapter(folder: Path, weights: bytes = b"weights") -> Path:
     (folder / CONFIG).write_text(json.dumps({"r": 8}))
     (folder / PROBE).write_text("[]")
     return folder
+
+
+def while_open(
+    database: Engine, first: Callable[[Session], object], other: Callable[[Session], object]
+) -> list[BaseException]:
+    """Begin `other` in a second transaction while `first`, already done, is not committed yet."""
+
+    def second() -> None:
+        with writing(database) as session:
+            other(session)
+
+    with ThreadPoolExecutor(1) as pool:
+        with writing(database) as session:
+            first(session)
+            waiting = pool.submit(second)
+            wait([waiting], timeout=0.3)
+        error = waiting.exception(timeout=60)
+    return [error] if error else []
 
 
 def at_the_same_time(*acts: Callable[[], object]) -> list[BaseException]:

@@ -11,8 +11,8 @@ from sqlmodel import Session
 from feedback import cycles
 from feedback.database import reading, writing
 from feedback.errors import Conflict, NotFound
-from feedback.tables import Assistant, CycleState, StageState, now
-from tests.feedback.said import at_the_same_time
+from feedback.tables import Assistant, Cycle, CycleState, StageState, now
+from tests.feedback.said import while_open
 
 
 def test_of_two_that_claim_at_once_one_gets_the_cycle(
@@ -20,18 +20,14 @@ def test_of_two_that_claim_at_once_one_gets_the_cycle(
 ) -> None:
     with writing(database_engine) as session:
         cycles.request(session, assistant, "mara")
-    got = []
-
-    def claiming(owner: str) -> Callable[[], None]:
-        def act() -> None:
-            with writing(database_engine) as session:
-                if cycles.claim(session, owner, 60):
-                    got.append(owner)
-
-        return act
-
-    assert at_the_same_time(*[claiming(f"loop-{n}") for n in range(4)]) == []
-    assert len(got) == 1
+    got: list[Cycle | None] = []
+    raised = while_open(
+        database_engine,
+        lambda session: got.append(cycles.claim(session, "loop-1", 60)),
+        lambda session: got.append(cycles.claim(session, "loop-2", 60)),
+    )
+    assert raised == []
+    assert [cycle.lease_owner if cycle else None for cycle in got] == ["loop-1", None]
 
 
 def test_a_cycle_whose_holder_died_is_taken_over_when_its_lease_ran_out(
@@ -65,12 +61,11 @@ def test_an_assistant_has_one_open_cycle_and_two_assistants_one_each(
 ) -> None:
     shop, bakery = make_assistant("shop"), make_assistant("bakery")
 
-    def asking() -> None:
-        with writing(database_engine) as session:
-            cycles.request(session, shop, "mara")
+    def asking(session: Session) -> None:
+        cycles.request(session, shop, "mara")
 
-    raised = at_the_same_time(*[asking] * 3)
-    assert [type(error) for error in raised] == [Conflict] * 2
+    raised = while_open(database_engine, asking, asking)
+    assert [type(error) for error in raised] == [Conflict]
     with writing(database_engine) as session:
         cycles.request(session, bakery, "mara")
         claimed = [cycles.claim(session, "loop", 60), cycles.claim(session, "loop", 60)]

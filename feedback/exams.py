@@ -1,24 +1,17 @@
-"""What exams leave in the database: runs, answers, scores, decisions. The only queries of evals/.
+"""What exams leave: eval runs, answers, and scores with their reasons. Called by `evals/`."""
 
-Functions take the session and never commit. Called by run.py, report.py and commands.py.
-"""
-
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session, col, or_, select
 
-from evals import scores
-from evals.gate import TicketResult, Verdict
-from evals.scores import Scored
 from feedback import adapters, assistants
-from feedback.assistants import Gate
-from feedback.errors import Conflict, NotFound
+from feedback.errors import NotFound
 from feedback.tables import (
     Adapter,
     Assistant,
-    Decision,
     EvalRun,
     ExamAnswer,
     Prompt,
@@ -113,7 +106,7 @@ def keep(
     completion_tokens: int,
     latency_ms: int,
     error: str | None,
-    scored: list[Scored],
+    scored: Iterable[Mapping[str, Any]],
 ) -> ExamAnswer:
     """One answer with its scores; a ticket answered before keeps its first one."""
     known = select(ExamAnswer).where(
@@ -132,7 +125,7 @@ def keep(
     session.add(kept)
     session.flush()
     for score in scored:
-        session.add(Score(exam_answer_id=kept.id, **asdict(score)))
+        session.add(Score(exam_answer_id=kept.id, **score))
     session.flush()
     return kept
 
@@ -161,64 +154,6 @@ def answers(session: Session, run: EvalRun) -> list[Answered]:
         .order_by(col(Ticket.external_id))
     )
     return [Answered(ticket, answer, of_answer.get(answer.id, [])) for ticket, answer in found]
-
-
-def results(session: Session, run: EvalRun) -> list[TicketResult]:
-    """A finished run as the gate sees it; Conflict while tickets lack their answer."""
-    if run.finished_at is None:
-        raise Conflict(f"The eval run {run.id!r} is not finished; there is nothing to judge yet.")
-    return [result_of(one) for one in answers(session, run)]
-
-
-def result_of(one: Answered) -> TicketResult:
-    """One answered ticket as the gate sees it."""
-    ticket, answer = one.ticket, one.answer
-    return TicketResult(
-        ticket=ticket.external_id,
-        topic=ticket.topic,
-        cluster=ticket.customer_id or ticket.conversation_id or ticket.id,
-        answer=answer.text,
-        error=answer.error,
-        scores={score.metric: score.value for score in one.scores},
-        forbidden=scores.forbidden(answer.text, ticket.must_not_say),
-    )
-
-
-def record_decision(
-    session: Session,
-    assistant: Assistant,
-    candidate: EvalRun,
-    live: EvalRun,
-    gate: Gate,
-    verdict: Verdict,
-) -> Decision:
-    """Keep what the gate said, also when it refused."""
-    decision = Decision(
-        assistant_id=assistant.id,
-        cycle_id=candidate.cycle_id,
-        candidate_run_id=candidate.id,
-        live_run_id=live.id,
-        promote=verdict.promote,
-        reasons=verdict.reasons,
-        metric=verdict.metric,
-        tickets=verdict.tickets,
-        gain=verdict.gain,
-        gain_low=verdict.gain_low,
-        gain_high=verdict.gain_high,
-        gate=gate.model_dump(),
-    )
-    session.add(decision)
-    session.flush()
-    return decision
-
-
-def decision_on(session: Session, candidate: EvalRun, live: EvalRun) -> Decision | None:
-    """What was decided on this very pair of runs before, if anything was."""
-    return session.exec(
-        select(Decision).where(
-            Decision.candidate_run_id == candidate.id, Decision.live_run_id == live.id
-        )
-    ).first()
 
 
 def runs(session: Session, assistant: Assistant) -> list[EvalRun]:
