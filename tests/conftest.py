@@ -22,11 +22,16 @@ from hypothesis import settings
 from sqlalchemy import Engine
 from sqlmodel import Session, SQLModel
 
+from evals.settings import evals_settings
 from feedback import assistants
 from feedback.database import connect, database, migrate, writing
 from feedback.settings import feedback_settings
 from feedback.tables import Assistant
+from service.settings import service_settings
+from tests.engine_process import EngineProcess, running_engine
+from training.settings import training_settings
 
+PREFIXES = ("FEEDBACK_", "SERVICE_", "EVALS_", "TRAINING_")
 TEMPLATE = "understudy_template"
 TESTED = "understudy_tested"
 # Tests lose nothing in a power cut; without waiting for the disk they are several times faster.
@@ -71,14 +76,20 @@ def forget_settings() -> None:
     """The next look at the settings reads the environment again, and opens another database."""
     if database.cache_info().currsize:
         database().dispose()
-    feedback_settings.cache_clear()
-    database.cache_clear()
+    for cached in (
+        feedback_settings,
+        service_settings,
+        evals_settings,
+        training_settings,
+        database,
+    ):
+        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)
 def var_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Everything made while running goes here; the developer's own settings do not count."""
-    for name in [name for name in os.environ if name.startswith("FEEDBACK_")]:
+    for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("UNDERSTUDY_TOML", str(tmp_path / "none.toml"))
     monkeypatch.setenv("FEEDBACK_VAR_DIR", str(tmp_path / "var"))
@@ -95,6 +106,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     migrate(engine)
     engine.dispose()
     return path
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """The real vLLM, started once; suites that need no model have a stand-in of the same name."""
+    with running_engine(tmp_path_factory.mktemp("engine")) as process:
+        yield process
 
 
 class PostgreSQL:

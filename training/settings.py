@@ -64,7 +64,7 @@ class TrainingSettings(PackageSettings):
     sft_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of SFT.")
 
     dpo: bool = Field(True, description="Whether DPO follows SFT when there are pairs.")
-    dpo_epochs: float = Field(1.0, gt=0, description="Passes over the DPO pairs.")
+    dpo_epochs: float = Field(0.5, gt=0, description="Passes over the DPO pairs.")
     dpo_learning_rate: float = Field(5e-5, gt=0, description="Peak learning rate of DPO.")
     dpo_beta: float = Field(0.1, gt=0, description="How strongly DPO is held to the SFT adapter.")
     dpo_loss: Literal["sigmoid", "ipo", "robust"] = Field("sigmoid", description="TRL's loss_type.")

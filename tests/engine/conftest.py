@@ -1,6 +1,5 @@
-"""One real engine for all tests of this folder, with random adapters loaded."""
+"""Random adapters in every slot of the one real engine."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,13 +7,7 @@ import pytest
 from service.settings import ServiceSettings
 from tests.engine.adapters import make_adapter
 from tests.engine.asking import load_adapter
-from tests.engine_process import EngineProcess, running_engine
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    with running_engine(tmp_path_factory.mktemp("engine")) as process:
-        yield process
+from tests.engine_process import EngineProcess
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,7 @@ from sqlalchemy import Engine
 
 from feedback import adapters, api_keys, assistants
 from feedback.assistants import Sampling
-from feedback.database import connect, migrate, writing
-from feedback.settings import feedback_settings
+from feedback.database import connect, writing
 from feedback.tables import Adapter, Role
 from service.app import create_app
 from service.settings import ServiceSettings
@@ -43,14 +42,6 @@ class Shop:
 
 
 @pytest.fixture
-def var_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("FEEDBACK_VAR_DIR", str(tmp_path / "var"))
-    feedback_settings.cache_clear()
-    yield tmp_path / "var"
-    feedback_settings.cache_clear()
-
-
-@pytest.fixture
 def engine() -> Iterator[StandInEngine]:
     with stand_in_engine() as running:
         yield running
@@ -67,19 +58,10 @@ def settings(engine: StandInEngine) -> ServiceSettings:
     )
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "understudy.db"
-    engine = connect(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-def store(var_dir: Path, migrated: Path) -> Iterator[Engine]:
+def store(var_dir: Path, sqlite_template: Path) -> Iterator[Engine]:
     var_dir.mkdir(parents=True)
-    shutil.copy(migrated, var_dir / "understudy.db")
+    shutil.copy(sqlite_template, var_dir / "understudy.db")
     engine = connect(f"sqlite:///{var_dir / 'understudy.db'}")
     yield engine
     engine.dispose()
