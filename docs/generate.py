@@ -3,7 +3,9 @@
 Run `python docs/generate.py` after changing one of them; a test fails while a page is out of date.
 """
 
+import ast
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -105,7 +107,10 @@ def api_page() -> str:
     for name, shape in sorted(described["components"]["schemas"].items()):
         if name in ("HTTPValidationError", "ValidationError"):
             continue
-        lines.append(f"- **{name}**: " + ", ".join(f"`{each}`" for each in shape["properties"]))
+        lines.append(
+            f"- **{name}**: "
+            + ", ".join(f"`{each}`" for each in shape.get("properties") or shape.get("enum", []))
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -138,8 +143,9 @@ def data_model_page() -> str:
     """Every table, its columns and what they point to."""
     lines = ["# Data model", NOTE, _picture()]
     tables = {
-        mapper.local_table.name: mapper.class_
-        for mapper in feedback.tables.Assistant.metadata and SQLModel._sa_registry.mappers
+        each.__table__.name: each
+        for each in vars(feedback.tables).values()
+        if isinstance(each, type) and hasattr(each, "__table__")
     }
     for table in SQLModel.metadata.sorted_tables:
         lines += [f"\n## {table.name}\n", str(tables[table.name].__doc__).strip()]
@@ -163,6 +169,45 @@ def _picture() -> str:
     return "\n".join(["```mermaid", "erDiagram", *arrows, "```"])
 
 
+def readme() -> str:
+    """README.md with the tree as it stands: every module with the first line of its docstring."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(TREE)
+    _, _, after = rest.partition(TREE)
+    return f"{before}{TREE}\n```\n{tree()}\n```\n{TREE}{after}"
+
+
+TREE = "<!-- the tree, written by docs/generate.py -->"
+ROOMS = ("training", "evals", "service", "service/engine", "feedback", "examples")
+
+
+def tree() -> str:
+    """The modules by package, in the order in which they may import each other."""
+    lines = [_module(path, "") for path in sorted(ROOT.glob("*.py"), reverse=True)]
+    for room in ROOMS:
+        lines.append(f"{room + '/':<28}# {_first_line(ROOT / room / '__init__.py')}")
+        modules = sorted((ROOT / room).glob("*.py"))
+        lines += [_module(path, "  ") for path in modules if path.name != "__init__.py"]
+    return "\n".join([*lines, *OTHERS])
+
+
+OTHERS = [
+    "tests/                      # sentences; engine/ and cycle/ run the real vLLM and TRL",
+    "benchmarks/                 # measurements, with the machine and the command",
+    "docs/                       # how-to pages, references, decisions",
+    "k8s/, Dockerfile            # images and manifests",
+]
+
+
+def _module(path: Path, indent: str) -> str:
+    return f"{indent + path.name:<28}# {_first_line(path)}"
+
+
+def _first_line(path: Path) -> str:
+    document = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return re.split(r"(?<=[.;])\s", document.replace("\n", " "))[0].rstrip(".;")
+
+
 PAGES = {
     "settings.md": settings_page,
     "commands.md": commands_page,
@@ -176,6 +221,8 @@ def main() -> None:
     for name, page in PAGES.items():
         (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")
+    (ROOT / "README.md").write_text(readme(), encoding="utf-8")
+    print("README.md")
 
 
 if __name__ == "__main__":

@@ -242,6 +242,7 @@ def _turn_the_loop(story: Story, http: httpx.Client, key: str) -> None:
             if cycle.state not in cycles.OPEN:
                 break
             time.sleep(0.5)
+    console.print()
     for stage in stages:
         if "seconds" in stage.result:
             story.seconds[stage.name] = stage.result["seconds"]

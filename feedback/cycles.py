@@ -149,5 +149,7 @@ def report(session: Session, stage_id: str, **progress: Any) -> Stage:
     if stage.state != StageState.RUNNING:
         stage.finished_at = now()
         stage.eta_seconds = None
+        if stage.state == StageState.DONE:
+            stage.done = stage.total
     session.add(stage)
     return stage

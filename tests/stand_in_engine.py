@@ -61,6 +61,8 @@ class StandInEngine:
     running: int = 0
     aborted: int = 0
     adapters: dict[str, str] = field(default_factory=dict)
+    known: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Log-probabilities that a real trainer left in a probe, by weights and token's place in it."""
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def restart(self) -> None:
@@ -111,7 +113,16 @@ class StandInEngine:
         if not (folder / "adapter_config.json").is_file():
             return _error(404, f"No adapter found for {folder}")
         self.adapters[name] = BASE if self.ignore_adapters else weights_in(folder)
+        self._learn(name, folder)
         return PlainTextResponse(f"Success: LoRA adapter '{name}' added successfully.")
+
+    def _learn(self, name: str, folder: Path) -> None:
+        """A really trained adapter has its own arithmetic; its probe says what comes out of it."""
+        probe = folder / "probe.json"
+        for case in json.loads(probe.read_text()) if probe.exists() else []:
+            weights, answer = self.adapters[name], tuple(case["tokens"])
+            for place, value in enumerate(case["adapter_logprobs"]):
+                self.known[(weights, hash((answer, place)))] = value
 
     async def _unload(self, request: Request) -> Response:
         if refusal := self._refuse(request):
@@ -136,11 +147,21 @@ class StandInEngine:
         if weights is None:
             return _unknown(body["model"])
         rows: list[Any] = [
-            {str(token): {"logprob": logprob(weights, token), "rank": 1, "decoded_token": ""}}
-            for token in body["prompt"]
+            {str(token): {"logprob": value, "rank": 1, "decoded_token": ""}}
+            for token, value in self._logprobs(weights, body["prompt"])
         ]
         rows[0] = None
         return JSONResponse({"choices": [{"text": "", "prompt_logprobs": rows}]})
+
+    def _logprobs(self, weights: str, tokens: list[int]) -> list[tuple[int, float]]:
+        values = [logprob(weights, token) for token in tokens]
+        for length in range(1, len(tokens)):
+            answer = tuple(tokens[-length:])
+            if (weights, hash((answer, 0))) in self.known:
+                values[-length:] = [
+                    self.known[(weights, hash((answer, place)))] for place in range(length)
+                ]
+        return list(zip(tokens, values, strict=True))
 
     async def _chat(self, request: Request) -> Response:
         if refusal := self._refuse(request):

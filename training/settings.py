@@ -65,7 +65,7 @@ class TrainingSettings(PackageSettings):
 
     dpo: bool = Field(True, description="Whether DPO follows SFT when there are pairs.")
     dpo_epochs: float = Field(0.5, gt=0, description="Passes over the DPO pairs.")
-    dpo_learning_rate: float = Field(5e-5, gt=0, description="Peak learning rate of DPO.")
+    dpo_learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of DPO.")
     dpo_beta: float = Field(0.1, gt=0, description="How strongly DPO is held to the SFT adapter.")
     dpo_loss: Literal["sigmoid", "ipo", "robust"] = Field("sigmoid", description="TRL's loss_type.")
     probe_prompts: int = Field(4, ge=1, description="Prompts the trainer answers as the probe.")
