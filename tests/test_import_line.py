@@ -17,6 +17,9 @@ TORCH_FILES = {
     "training/sft.py",
     "training/dpo.py",
     "training/trainer.py",
+    "training/rows.py",
+    "training/cheap_head.py",
+    "training/probing.py",
     "service/engine/cpu_lora.py",
     "service/engine/embedded_model.py",
 }

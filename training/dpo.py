@@ -10,15 +10,8 @@ from typing import Any
 from trl import DPOConfig, DPOTrainer
 
 from training.job import Job
-from training.trainer import (
-    Shared,
-    answer_tokens,
-    common_arguments,
-    load_model,
-    main,
-    new_adapter,
-    read_rows,
-)
+from training.rows import answer_tokens, read_rows
+from training.trainer import Shared, common_arguments, load_model, main, new_adapter
 
 
 class Trainer(Shared, DPOTrainer):

@@ -1,4 +1,4 @@
-"""What both trainers share: rows to tokens, the cheap head, checkpoints, progress, probe and result.
+"""What both trainers share: the model, checkpoints, progress, and the way from a job to an adapter.
 
 Not a framework: `sft.py` and `dpo.py` build a TRL trainer, and `main` below takes it from a job to an
 adapter. Runs in a process of its own; nothing here knows the database or the service.
@@ -9,164 +9,36 @@ import fcntl
 import json
 import math
 import os
-import random
 import shutil
 import signal
 import sys
 import time
 import traceback
-import types
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-# Beside other work on the same cores, threads that spin while they wait made a step of 5 s take 150.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import datasets
 import peft
 import torch
 import transformers
 import trl
-from torch.nn.functional import cross_entropy
-from torch.utils.data import Sampler
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, GenerationConfig
-from trl.trainer.utils import FusedCausalLMOutput
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feedback.adapter_folder import CONFIG, PROBE, ProbeCase
 from training import job as files
+from training.cheap_head import NOT_COMPUTED, cheap_head
 from training.job import Job
+from training.probing import probe
 from training.progress import ProgressWriter
+from training.rows import ByLength, Refused, length
 
 PR_SET_PDEATHSIG = 1
-NOT_COMPUTED = ("entropy", "logits/chosen", "logits/rejected")
-"""TRL's statistics over the whole vocabulary, which the cheap head leaves out."""
-
-
-class Refused(Exception):
-    """Training cannot go on, for a reason a person can act on."""
 
 
 class Stopped(Exception):
     """SIGTERM came; what was learned so far lies in a checkpoint."""
-
-
-# Rows and tokens
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A dataset in tokens, and the prompts the probe may ask."""
-
-    train: datasets.Dataset
-    validation: datasets.Dataset | None
-    prompts: list[list[dict[str, str]]]
-
-
-Encode = Callable[[dict[str, Any], list[int], Any], dict[str, list[int]]]
-
-
-def prompt_tokens(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    """A prompt exactly as the engine renders it."""
-    rendered = tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, return_dict=False, tokenize=True
-    )
-    return list(rendered)
-
-
-def answer_tokens(tokenizer: Any, answer: list[dict[str, str]]) -> list[int]:
-    """An answer as the model should say it: its text, then the token that ends a turn.
-
-    Not the template's own rendering, which adds what follows the turn and is never generated.
-    """
-    text = tokenizer(answer[0]["content"], add_special_tokens=False)["input_ids"]
-    return [*text, tokenizer.eos_token_id]
-
-
-def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
-    """The job's dataset. Only rows of the split "train" teach."""
-    kept: dict[str, list[dict[str, list[int]]]] = {"train": [], "validation": []}
-    prompts: dict[str, list[dict[str, str]]] = {}
-    too_long = 0
-    for line in job.dataset.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        encoded = _fit(job, tokenizer, row, encode)
-        if encoded is None:
-            too_long += 1
-            continue
-        kept[row["split"]].append(encoded)
-        prompts.setdefault(json.dumps(row["prompt"]), row["prompt"])
-    print(
-        f"rows: {len(kept['train'])} train, {len(kept['validation'])} validation, {too_long} too long"
-    )
-    if not kept["train"]:
-        raise Refused(
-            f"No row of {job.dataset.name!r} can be trained on: found {too_long} longer than "
-            f"{job.max_length} tokens and {len(kept['validation'])} for validation only."
-        )
-    return Rows(
-        train=datasets.Dataset.from_list(kept["train"]),
-        validation=datasets.Dataset.from_list(kept["validation"]) if kept["validation"] else None,
-        prompts=list(prompts.values())[: job.probe_prompts],
-    )
-
-
-def _fit(job: Job, tokenizer: Any, row: dict[str, Any], encode: Encode) -> dict[str, Any] | None:
-    """The row in tokens; a long one loses its oldest turns, as it would when served, never its answer."""
-    messages = list(row["prompt"])
-    first = 1 if messages[0]["role"] == "system" else 0
-    while True:
-        encoded = encode(row, prompt_tokens(tokenizer, messages), tokenizer)
-        if _length(encoded) <= job.max_length:
-            return encoded
-        if len(messages) <= first + 1:
-            return None
-        del messages[first : first + 2]  # a question and its answer
-
-
-def _length(encoded: dict[str, list[int]]) -> int:
-    if "input_ids" in encoded:
-        return len(encoded["input_ids"])
-    answers = (len(encoded["chosen_ids"]), len(encoded["rejected_ids"]))
-    return len(encoded["prompt_ids"]) + max(answers)
-
-
-class ByLength(Sampler):
-    """Batches of rows of like length, shuffled anew each epoch by seed and epoch alone.
-
-    transformers' own group_by_length sorts nothing in a set of a few batches, and takes its order
-    from a global generator, so that a resumed run sees other batches than an uninterrupted one.
-    """
-
-    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
-        self.lengths = lengths
-        self.batch_size = batch_size
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch, also before a resumed one."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[int]:
-        chance = random.Random(f"{self.seed}:{self.epoch}")  # noqa: S311 - an order, not a secret
-        rows = list(range(len(self.lengths)))
-        chance.shuffle(rows)
-        spare = len(rows) % self.batch_size  # the short batch comes last, whatever its rows' length
-        full = sorted(rows[spare:], key=lambda row: self.lengths[row] * chance.uniform(0.9, 1.1))
-        batches = [full[i : i + self.batch_size] for i in range(0, len(full), self.batch_size)]
-        chance.shuffle(batches)
-        yield from (row for batch in [*batches, rows[:spare]] for row in batch)
-
-
-# Model
 
 
 def device_of(job: Job) -> str:
@@ -231,76 +103,6 @@ def common_arguments(job: Job, folder: Path) -> dict[str, Any]:
     }
 
 
-def cheap_head(model: Any) -> None:
-    """Make TRL's fused head cheap on a CPU; the loss stays the same.
-
-    TRL's own multiplies every position by the vocabulary and takes entropy and mean logits there; on a
-    GPU its kernel skips unlabelled positions, so there, and for heads that scale or cap their logits, it
-    stays. Here the head sees labelled positions only, and the tokens all rows begin with (the system
-    prompt) go through the body once per batch instead of once per row.
-    """
-    base = model.get_base_model()
-    config = base.config.get_text_config()
-    special = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier")
-    if base.device.type != "cpu" or any(
-        getattr(config, name, None) is not None for name in (*special, "logits_scaling")
-    ):
-        return
-    plain_forward = base.forward
-
-    def forward(
-        self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **inputs: Any
-    ) -> Any:
-        if not fused_lm_head:
-            return plain_forward(*args, labels=labels, **inputs)
-        hidden, labels = _hidden_states(self, labels=labels, **inputs)
-        mask = labels != -100
-        logits = self.get_output_embeddings()(hidden[mask]).float()
-        wanted = labels[mask]
-        log_probs = -cross_entropy(logits, wanted, reduction="none")
-        zeros = log_probs.new_zeros(mask.shape)
-        return FusedCausalLMOutput(
-            log_probs=zeros.masked_scatter(mask, log_probs),
-            entropy=zeros,
-            mean_logits=zeros,
-            is_top1=mask.new_zeros(mask.shape).masked_scatter(mask, logits.argmax(-1) == wanted),
-            label_mask=mask,
-        )
-
-    base.forward = types.MethodType(forward, base)
-
-
-def _hidden_states(
-    model: Any, *, input_ids: Any, attention_mask: Any, labels: Any, **_: Any
-) -> tuple[Any, Any]:
-    """The body's output at all positions that predict a label, with the labels they predict."""
-    shared = _shared_prefix(input_ids, labels)
-    if shared == 0:
-        body = model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-        return body.last_hidden_state[:, :-1], labels[:, 1:]
-    cache = DynamicCache(config=model.config)
-    model.base_model(input_ids=input_ids[:1, :shared], past_key_values=cache, use_cache=True)
-    cache.batch_repeat_interleave(len(input_ids))
-    body = model.base_model(
-        input_ids=input_ids[:, shared:],
-        attention_mask=attention_mask,
-        past_key_values=cache,
-        use_cache=True,
-    )
-    hidden = body.last_hidden_state[:, :-1]
-    # TRL wants a column per predicted token; nothing in the shared part predicts a label
-    return torch.nn.functional.pad(hidden, (0, 0, shared, 0)), labels[:, 1:]
-
-
-def _shared_prefix(input_ids: Any, labels: Any) -> int:
-    """How many tokens all rows begin with, short of the one that predicts the first label."""
-    if len(input_ids) == 1:
-        return 0
-    differs = ((input_ids != input_ids[:1]) | (labels != -100)).any(dim=0)
-    until = int(differs.int().argmax()) if bool(differs.any()) else 0
-    return max(0, until - 1)
-
-
 class Shared:
     """What both trainers do otherwise than TRL: our own rows, order and statistics, no model card."""
 
@@ -313,7 +115,7 @@ class Shared:
         return dataset
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
-        lengths = [_length(row) for row in train_dataset or self.train_dataset]
+        lengths = [length(row) for row in train_dataset or self.train_dataset]
         return ByLength(lengths, self.args.per_device_train_batch_size, self.args.seed)
 
     def _save(self, output_dir: str, state_dict: Any = None) -> None:
@@ -438,9 +240,6 @@ def learn(trainer: Any, folder: Path, stop: StopSignal) -> None:
             raise Refused(f"Training diverged: {name} is not finite. Lower the learning rate.")
 
 
-# Results
-
-
 def save_adapter(trainer: Any, job: Job, cases: list[ProbeCase], folder: Path) -> None:
     """Write `adapter/` at once: the trained adapter, no reference, and the probe."""
     partial = folder / f"{files.ADAPTER}.partial"
@@ -459,55 +258,6 @@ def save_adapter(trainer: Any, job: Job, cases: list[ProbeCase], folder: Path) -
         path.chmod(0o644)  # safetensors writes for its own user only; the engine may be another
     shutil.rmtree(folder / files.ADAPTER, ignore_errors=True)
     partial.rename(folder / files.ADAPTER)
-
-
-def probe(
-    model: Any, tokenizer: Any, prompts: list[list[dict[str, str]]], tokens: int
-) -> list[ProbeCase]:
-    """The trained model's own greedy answers, and how likely it and the base find each token."""
-    rendered = [prompt_tokens(tokenizer, messages) for messages in prompts]
-    width = max(map(len, rendered))
-    padded = [[tokenizer.pad_token_id] * (width - len(ids)) + ids for ids in rendered]
-    mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in rendered]
-    greedy = GenerationConfig(
-        do_sample=False,
-        max_new_tokens=tokens,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.inference_mode():
-        generated = model.generate(
-            input_ids=torch.tensor(padded, device=model.device),
-            attention_mask=torch.tensor(mask, device=model.device),
-            generation_config=greedy,
-        )
-        cases = []
-        for messages, prompt, row in zip(prompts, rendered, generated[:, width:], strict=True):
-            said = _until(row.tolist(), tokenizer.eos_token_id)
-            whole = torch.tensor([prompt + said], device=model.device)
-            adapter = _log_probs(model, whole, len(said))
-            with model.disable_adapter():
-                base = _log_probs(model, whole, len(said))
-            case = ProbeCase(
-                messages=messages,
-                answer=tokenizer.decode(said, skip_special_tokens=True),
-                tokens=said,
-                adapter_logprobs=adapter,
-                base_logprobs=base,
-            )
-            cases.append(case)
-    return cases
-
-
-def _until(tokens: list[int], end: int) -> list[int]:
-    """An answer with the token that ends it, without the padding behind."""
-    return tokens[: tokens.index(end) + 1] if end in tokens else tokens
-
-
-def _log_probs(model: Any, whole: Any, said: int) -> list[float]:
-    """The log-probabilities of the last `said` tokens, from one forward pass."""
-    logits = model(input_ids=whole, use_cache=False).logits[0, -said - 1 : -1].float()
-    return logits.log_softmax(-1).gather(-1, whole[0, -said:, None])[:, 0].tolist()
 
 
 def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: ProgressWriter) -> None:

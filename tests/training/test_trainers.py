@@ -15,6 +15,7 @@ import torch
 from feedback.adapter_folder import FILES, file_hashes, read_probe
 from tests.training.tiny import SYSTEM, answer, question, tiny_model, write_rows
 from training import dpo, sft
+from training.cheap_head import _shared_prefix, cheap_head
 from training.job import (
     ADAPTER,
     CHECKPOINTS,
@@ -34,17 +35,10 @@ from training.job import (
     write_job,
 )
 from training.progress import Progress
+from training.rows import ByLength, read_rows
 from training.settings import TrainingSettings
 from training.supervise import TrainingStopped, supervise
-from training.trainer import (
-    Build,
-    ByLength,
-    StopSignal,
-    _outcome,
-    _shared_prefix,
-    cheap_head,
-    read_rows,
-)
+from training.trainer import Build, StopSignal, _outcome
 
 STEPS = 60
 CHECKPOINT_STEPS = 16

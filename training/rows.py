@@ -1,0 +1,128 @@
+"""A frozen dataset as token rows, exactly as the engine will render them, and their order.
+
+Only the answer's tokens teach. Shared by both trainers; knows no model.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import datasets
+from torch.utils.data import Sampler
+
+from training.job import Job
+
+
+class Refused(Exception):
+    """Training cannot go on, for a reason a person can act on."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A dataset in tokens, and the prompts the probe may ask."""
+
+    train: datasets.Dataset
+    validation: datasets.Dataset | None
+    prompts: list[list[dict[str, str]]]
+
+
+Encode = Callable[[dict[str, Any], list[int], Any], dict[str, list[int]]]
+
+
+def prompt_tokens(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
+    """A prompt exactly as the engine renders it."""
+    rendered = tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_dict=False, tokenize=True
+    )
+    return list(rendered)
+
+
+def answer_tokens(tokenizer: Any, answer: list[dict[str, str]]) -> list[int]:
+    """An answer as the model should say it: its text, then the token that ends a turn.
+
+    Not the template's own rendering, which adds what follows the turn and is never generated.
+    """
+    text = tokenizer(answer[0]["content"], add_special_tokens=False)["input_ids"]
+    return [*text, tokenizer.eos_token_id]
+
+
+def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
+    """The job's dataset. Only rows of the split "train" teach."""
+    kept: dict[str, list[dict[str, list[int]]]] = {"train": [], "validation": []}
+    prompts: dict[str, list[dict[str, str]]] = {}
+    too_long = 0
+    for line in job.dataset.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        encoded = _fit(job, tokenizer, row, encode)
+        if encoded is None:
+            too_long += 1
+            continue
+        kept[row["split"]].append(encoded)
+        prompts.setdefault(json.dumps(row["prompt"]), row["prompt"])
+    print(
+        f"rows: {len(kept['train'])} train, {len(kept['validation'])} validation, {too_long} too long"
+    )
+    if not kept["train"]:
+        raise Refused(
+            f"No row of {job.dataset.name!r} can be trained on: found {too_long} longer than "
+            f"{job.max_length} tokens and {len(kept['validation'])} for validation only."
+        )
+    return Rows(
+        train=datasets.Dataset.from_list(kept["train"]),
+        validation=datasets.Dataset.from_list(kept["validation"]) if kept["validation"] else None,
+        prompts=list(prompts.values())[: job.probe_prompts],
+    )
+
+
+def _fit(job: Job, tokenizer: Any, row: dict[str, Any], encode: Encode) -> dict[str, Any] | None:
+    """The row in tokens; a long one loses its oldest turns, as it would when served, never its answer."""
+    messages = list(row["prompt"])
+    first = 1 if messages[0]["role"] == "system" else 0
+    while True:
+        encoded = encode(row, prompt_tokens(tokenizer, messages), tokenizer)
+        if length(encoded) <= job.max_length:
+            return encoded
+        if len(messages) <= first + 1:
+            return None
+        del messages[first : first + 2]  # a question and its answer
+
+
+def length(encoded: dict[str, list[int]]) -> int:
+    """How many tokens a row costs; of a pair, the longer side."""
+    if "input_ids" in encoded:
+        return len(encoded["input_ids"])
+    answers = (len(encoded["chosen_ids"]), len(encoded["rejected_ids"]))
+    return len(encoded["prompt_ids"]) + max(answers)
+
+
+class ByLength(Sampler):
+    """Batches of rows of like length, shuffled anew each epoch by seed and epoch alone.
+
+    transformers' own group_by_length sorts nothing in a set of a few batches, and takes its order
+    from a global generator, so that a resumed run sees other batches than an uninterrupted one.
+    """
+
+    def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch, also before a resumed one."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        chance = random.Random(f"{self.seed}:{self.epoch}")  # noqa: S311 - an order, not a secret
+        rows = list(range(len(self.lengths)))
+        chance.shuffle(rows)
+        spare = len(rows) % self.batch_size  # the short batch comes last, whatever its rows' length
+        full = sorted(rows[spare:], key=lambda row: self.lengths[row] * chance.uniform(0.9, 1.1))
+        batches = [full[i : i + self.batch_size] for i in range(0, len(full), self.batch_size)]
+        chance.shuffle(batches)
+        yield from (row for batch in [*batches, rows[:spare]] for row in batch)
