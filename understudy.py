@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
@@ -173,6 +174,15 @@ def main() -> None:
         app()
     except UnderstudyError as error:
         Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False)
+        sys.exit(1)
+    except ValidationError as error:
+        for problem in error.errors():
+            prefix = error.title.removesuffix("Settings").upper()
+            name = "_".join([prefix, *(str(part).upper() for part in problem["loc"])])
+            found = escape(repr(problem["input"]))
+            Console(stderr=True).print(
+                f"[red]error:[/] {name} is {found}: {escape(problem['msg'])}."
+            )
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -21,7 +21,7 @@ from evals.settings import EvalsSettings, evals_settings
 from feedback import adapters, assistants, decisions, exams
 from feedback.assistants import Sampling
 from feedback.database import writing
-from feedback.errors import Conflict, Unavailable, UnderstudyError
+from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import Adapter, Assistant, Decision, EvalRun, Prompt, Ticket
 from feedback.transcript import ModelMessages, render
@@ -35,9 +35,6 @@ T = TypeVar("T")
 Progress = Callable[[int, int, float | None], None]
 """Told (done, total, eta_seconds) after each answer. What it raises ends the exam and reaches the caller;
 answers so far are kept."""
-
-CUT_OFF = (None, "abort", "error")
-"""How an answer ends that the engine did not finish."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,8 @@ class _Exam:
         messages = render(sitting.prompt, ticket.context, limit)
         try:
             made = await self._patience.ask(
-                sitting.adapter, lambda: self._whole_answer(messages, sitting.adapter)
+                sitting.adapter,
+                lambda: answer(self._engine, messages, self._sampling, _name(sitting.adapter)),
             )
         except Exception as error:
             why = _reason(error, f"ticket {ticket.external_id!r} got no answer")
@@ -184,14 +182,6 @@ class _Exam:
         seconds = time.monotonic() - self._started
         eta_seconds = seconds / done * (self._total - self._done) if done else None
         self._progress(self._done, self._total, eta_seconds)
-
-    async def _whole_answer(self, messages: ModelMessages, adapter: Adapter | None) -> Answer:
-        made = await answer(self._engine, messages, self._sampling, _name(adapter))
-        if made.finish_reason in CUT_OFF:
-            raise Unavailable(
-                f"The engine broke off its answer (finish reason {made.finish_reason!r}).", 1
-            )
-        return made
 
     async def _scored(
         self, sitting: Sitting, ticket: Ticket, messages: ModelMessages, text: str

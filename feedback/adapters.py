@@ -42,9 +42,12 @@ def publish(
 ) -> Adapter:
     """Register a finished adapter folder under a name of its own and move it to its place.
 
-    Safe to repeat after a crash between the move and the commit: the same files get the same name.
+    Safe to repeat after a crash: a cycle publishes once, and files that were moved before their row
+    was committed get the same name again.
     """
     _lock(session, assistant)
+    if cycle_id and (published := _of_cycle(session, cycle_id)):
+        return published
     newest = session.exec(
         select(func.max(Adapter.version)).where(Adapter.assistant_id == assistant.id)
     ).one()
@@ -85,6 +88,10 @@ def publish(
         )
     session.flush()
     return adapter
+
+
+def _of_cycle(session: Session, cycle_id: str) -> Adapter | None:
+    return session.exec(select(Adapter).where(Adapter.cycle_id == cycle_id)).first()
 
 
 def _published_by_a_crashed_attempt(

@@ -7,14 +7,24 @@ named by UNDERSTUDY_TOML), then the defaults below.
 import os
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+
+def _number(value: object) -> object:
+    """The environment holds text; a choice of numbers does not read it by itself."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Rank = Annotated[Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)]
+"""A LoRA rank that vLLM knows."""
 
 
 class PackageSettings(BaseSettings):

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from feedback.settings import PackageSettings
+from feedback.settings import PackageSettings, Rank
 
 EMBEDDED_MODEL = "embedded"
 
@@ -48,9 +48,7 @@ class ServiceSettings(PackageSettings):
     engine_max_cpu_loras: int = Field(
         16, ge=2, description="Adapters kept in host memory; the least recently used one leaves."
     )
-    engine_max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
-        16, description="Largest adapter rank the engine accepts."
-    )
+    engine_max_lora_rank: Rank = Field(16, description="Largest adapter rank the engine accepts.")
     engine_max_num_seqs: int = Field(32, gt=0, description="Answers computed at once.")
     engine_kv_cache_gib: float = Field(
         1.0, gt=0, description="Memory for the KV cache on a CPU, GiB."

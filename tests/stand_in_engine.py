@@ -113,7 +113,8 @@ class StandInEngine:
         if not (folder / "adapter_config.json").is_file():
             return _error(404, f"No adapter found for {folder}")
         self.adapters[name] = BASE if self.ignore_adapters else weights_in(folder)
-        self._learn(name, folder)
+        if not self.ignore_adapters:
+            self._learn(name, folder)
         return PlainTextResponse(f"Success: LoRA adapter '{name}' added successfully.")
 
     def _learn(self, name: str, folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from feedback.settings import PackageSettings
+from feedback.settings import PackageSettings, Rank
 
 
 class TrainingSettings(PackageSettings):
@@ -42,7 +42,7 @@ class TrainingSettings(PackageSettings):
         17, description="Seed of the order of rows and of the adapter's first weights."
     )
 
-    lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = Field(
+    lora_rank: Rank = Field(
         16, description="Rank of the adapter; at most the engine's engine_max_lora_rank."
     )
     lora_alpha: int = Field(32, ge=1, description="Scale of the adapter: alpha / rank.")

@@ -15,6 +15,7 @@ class FakeEngine(Vllm):
 
     def __init__(self) -> None:
         self.name = "fake"
+        self._retry_after_seconds = 1
         self.says: dict[str, Callable[[str], str]] = {}
         self.weights: dict[str, str] = {BASE: BASE}
         self.asked: list[dict[str, Any]] = []

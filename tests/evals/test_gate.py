@@ -73,7 +73,7 @@ REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = 
     ("none at all", GATE, [], [], "There are 0 held-out tickets; the gate demands 8."),
     (
         "fewer than any interval needs",
-        Gate(min_tickets=2), BETTER[:5], LIVE[:5],
+        Gate(min_tickets=6), BETTER[:5], LIVE[:5],
         "There are 5 held-out tickets; the gate demands 6.",
     ),
     (

@@ -32,6 +32,7 @@ from feedback import (
 )
 from feedback.assistants import Gate, Sampling
 from feedback.database import database, reading, writing
+from feedback.settings import feedback_settings
 from feedback.tables import (
     Assistant,
     Cycle,
@@ -122,12 +123,13 @@ def shop(
 
 
 def start(name: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "understudy", name],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with (feedback_settings().var_dir / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "understudy", name],
+            cwd=Path(__file__).parents[2],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -179,7 +181,7 @@ def test_a_loop_killed_in_any_stage_is_finished_by_the_next(
         if ended(cycle_id):
             break
         loop = running("loop")
-        eventually(partial(reached, cycle_id, name), 90)
+        eventually(partial(reached, cycle_id, name), 45)
         if name in ("sft", "dpo"):
             time.sleep(3)  # well inside the trainer's life
         seen.append(name)
@@ -292,7 +294,7 @@ def test_a_cycle_stopped_by_a_person_ends_as_stopped_and_leaves_no_trainer(
     eventually(lambda: "sft" in cycle_and_stages(cycle_id)[1], 60)
     with writing() as session:
         cycles.stop(session, cycles.get(session, cycle_id), "olga")
-    cycle = eventually(lambda: ended(cycle_id), 90)
+    cycle = eventually(lambda: ended(cycle_id), 45)
     assert cycle.state == CycleState.STOPPED
     assert "olga" in cycle.reason
     assert orphans(cycle_id) == []
