@@ -33,7 +33,7 @@ from service.settings import service_settings
 from training.watching import CycleView
 
 COMPANY = Path(__file__).parent / "puddle_and_pine"
-AT_ONCE = 8
+AT_ONCE = 16
 console = Console()
 
 

@@ -16,6 +16,7 @@ from feedback.database import check_schema, reading, writing
 from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import Cycle, CycleState, Stage
+from training import step_commands
 from training.settings import training_settings
 from training.watching import CycleView
 
@@ -23,6 +24,15 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Turn corrections into an adapter: request, watch and stop cycles.",
 )
+app.command("sft", epilog="Example: understudy training sft sft-0a1b2c3d4e5f --out var/runs/try")(
+    step_commands.sft
+)
+app.command("dpo", epilog="Example: understudy training dpo dpo-0a1b2c3d4e5f --from var/runs/try")(
+    step_commands.dpo
+)
+app.command(
+    "publish", epilog="Example: understudy training publish RUN --dataset sft-0a1b2c3d4e5f"
+)(step_commands.publish)
 console = Console()
 
 AssistantOption = Annotated[
