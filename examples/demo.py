@@ -68,7 +68,8 @@ def tell(once: bool) -> None:
         summary_path.write_text(
             json.dumps({**story.facts, "seconds": story.seconds}, indent=2) + "\n"
         )
-        _what_next(keys, summary_path)
+        if not once:
+            _what_next(keys, summary_path)
         while not once:
             for news in parts.keep_alive():
                 console.print(news)
