@@ -104,10 +104,6 @@ class HotSwap:
             await self.follow(assistant)
         return self._in_force[assistant.id]
 
-    def in_force(self, assistant: Assistant) -> Adapter | None:
-        """What `voice` would say now, without looking at the engine."""
-        return self._in_force.get(assistant.id)
-
     async def follow(self, assistant: Assistant) -> None:
         """Bring the newest promotion that this engine can be trusted with into force."""
         for adapter in await to_thread.run_sync(self._promoted, assistant):

@@ -17,7 +17,7 @@ from sqlalchemy import Engine as Database
 
 from feedback import assistants, conversations
 from feedback.assistants import Sampling
-from feedback.database import reading, writing
+from feedback.database import writing
 from feedback.errors import Conflict, NotFound, Unavailable, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import Adapter, Assistant, Conversation, Message, MessageState, Prompt
@@ -315,15 +315,6 @@ class Turns:
                 latency_ms=answer.latency_ms,
                 error=str(error) if error else None,
             )
-
-    async def history(self, conversation_id: str) -> list[Message]:
-        """Everything said in a conversation."""
-
-        def load() -> list[Message]:
-            with reading(self._database) as session:
-                return conversations.messages_of(session, conversation_id)
-
-        return await to_thread.run_sync(load)
 
 
 def writer_name(settings: ServiceSettings) -> str:
