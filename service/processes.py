@@ -65,11 +65,11 @@ class Child:
                 return None
             self.start()
             return f"{self.name} was started again (process {self.pid})."
-        code = self._process.poll() if self._process else None
-        if code is None:
+        if self._process is None or (code := self._process.poll()) is None:
             return None
         if time.monotonic() - self._started > STEADY_SECONDS:
             self._deaths = 0
+        _signal_group(self._process.pid, signal.SIGKILL)  # its own children must not outlive it
         pause = BACKOFF_SECONDS[min(self._deaths, len(BACKOFF_SECONDS) - 1)]
         self._deaths += 1
         self._restart_at = time.monotonic() + pause

@@ -57,5 +57,6 @@ def _until(tokens: list[int], end: int) -> list[int]:
 
 def _log_probs(model: Any, whole: Any, said: int) -> list[float]:
     """The log-probabilities of the last `said` tokens, from one forward pass."""
-    logits = model(input_ids=whole, use_cache=False).logits[0, -said - 1 : -1].float()
+    kept = model(input_ids=whole, use_cache=False, logits_to_keep=said + 1).logits
+    logits = kept[0, :-1].float()
     return logits.log_softmax(-1).gather(-1, whole[0, -said:, None])[:, 0].tolist()

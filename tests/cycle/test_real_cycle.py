@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import httpx
 import pytest
 from sqlmodel import Session, select
 
+from evals.run import examine
 from feedback import (
     adapters,
     api_keys,
@@ -27,6 +29,7 @@ from feedback import (
     cycles,
     datasets,
     decisions,
+    exams,
     imports,
 )
 from feedback.assistants import Gate, Sampling
@@ -37,6 +40,8 @@ from feedback.tables import (
     Customer,
     Cycle,
     CycleState,
+    Decision,
+    EvalRun,
     Feedback,
     FeedbackKind,
     Message,
@@ -46,10 +51,12 @@ from feedback.tables import (
 )
 from service.answering import answer
 from service.app import create_app
+from service.hot_swap import HotSwap
+from service.processes import Processes
 from service.settings import service_settings
 from service.vllm import Vllm
 from tests.conftest import forget_settings
-from tests.engine_process import EngineProcess
+from tests.engine_process import EngineProcess, free_port
 from tests.stand_in_engine import serving
 from training import loop
 from training.settings import training_settings
@@ -320,3 +327,70 @@ def test_the_other_assistant_on_the_same_engine_was_not_touched(
         bakery = assistants.get(session, "bakery")
         assert adapters.live(session, bakery) is None
         assert cycles.every(session, bakery) == []
+
+
+def test_vllm_killed_in_the_middle_of_an_exam_is_started_again_and_the_exam_goes_on(
+    turned: tuple[Turned, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """kill -9 of a vLLM of its own, watched as `understudy up` watches it."""
+    port = free_port()
+    monkeypatch.setenv("SERVICE_ENGINE_PORT", str(port))
+    monkeypatch.setenv("SERVICE_ENGINE_URL", f"http://127.0.0.1:{port}")
+    forget_settings()
+    with reading() as session:
+        [adapter] = adapters.every(session, turned[0].shop)
+    killed: list[int] = []
+    with Processes(["engine"], tmp_path, os.environ) as parts, _watched(parts):
+        parts.start()
+        parts.wait_until(_engine_answers, "engine", service_settings().engine_start_timeout_seconds)
+
+        def kill_once(done: int, total: int, eta_seconds: float | None) -> None:
+            if done >= 4 and not killed:
+                killed.append(parts["engine"].pid)
+                os.kill(killed[0], signal.SIGKILL)
+
+        async def sit() -> Decision:
+            settings = service_settings()
+            client = Vllm(settings, settings.engine_api_key.get_secret_value())
+            try:
+                swaps = HotSwap(client, database(), settings)
+                return await examine(
+                    client, swaps, database(), turned[0].shop, adapter, None, progress=kill_once
+                )
+            finally:
+                await client.close()
+
+        decision = asyncio.run(sit())
+        assert killed and parts["engine"].pid != killed[0]
+    with reading() as session:
+        runs = (decision.candidate_run_id, decision.live_run_id)
+        sat = [session.get_one(EvalRun, run) for run in runs]
+        answered = [one.answer for run in sat for one in exams.answers(session, run)]
+    assert len(answered) == 2 * decision.tickets
+    assert [answer.error for answer in answered] == [None] * len(answered)
+    assert decision.promote
+
+
+@contextmanager
+def _watched(parts: Processes) -> Iterator[None]:
+    """The parts are kept alive until the block ends."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            parts.keep_alive()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _engine_answers() -> bool:
+    try:
+        return httpx.get(f"{service_settings().engine_url}/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
