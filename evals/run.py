@@ -83,8 +83,7 @@ async def examine(
 ) -> Decision:
     """Candidate and live sit the same tickets, and the gate decides; the decision is stored.
 
-    Their questions alternate in one pool, so that a busy machine hits both alike. Raises like
-    `HotSwap.hold` when the engine may not hold one of them; no decision is stored then.
+    Raises like `HotSwap.hold` when the engine may not hold one of them; no decision is stored then.
     """
     if (candidate and candidate.id) == (live and live.id):
         name = candidate.name if candidate else adapters.BASE
@@ -137,7 +136,7 @@ class _Exam:
         self._total = self._done + sum(len(sitting.left) for sitting in sittings)
         self._started = time.monotonic()
         self._tell()
-        await _in_pool(_alternating(sittings), self._ask, self._settings.concurrency)
+        await _in_pool(_in_turn(sittings), self._ask, self._settings.concurrency)
         return await to_thread.run_sync(self._finish, sittings)
 
     def _open(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[Sitting]:
@@ -255,10 +254,9 @@ def _reason(error: Exception, what: str) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _alternating(sittings: list[Sitting]) -> list[tuple[Sitting, Ticket]]:
-    """What is left to ask, by ticket, so that the sitters take turns."""
-    jobs = [(sitting, ticket) for sitting in sittings for ticket in sitting.left]
-    return sorted(jobs, key=lambda job: job[1].external_id)
+def _in_turn(sittings: list[Sitting]) -> list[tuple[Sitting, Ticket]]:
+    """What is left to ask, one sitter after the other: on a CPU a batch of one voice is quicker."""
+    return [(sitting, ticket) for sitting in sittings for ticket in sitting.left]
 
 
 async def _in_pool(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], workers: int) -> None:

@@ -20,7 +20,7 @@ def test_a_better_candidate_is_let_through(room: Room) -> None:
     assert decision.promote and decision.tickets == 24
     assert decision.gain_low is not None and decision.gain_low > 0
     asked = [body["model"] for body in room.engine.asked]
-    assert asked[:8] == [candidate.name, BASE] * 4, "they take turns"
+    assert asked.count(candidate.name) == asked.count(BASE) == 24
     with reading(room.database) as session:
         [kept] = session.exec(select(Decision)).all()
         ours = exams.get_run(session, kept.candidate_run_id)
