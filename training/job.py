@@ -78,9 +78,15 @@ def job_for(
     base_model: str,
     dataset: Path,
     start_adapter: Path | None = None,
+    is_last: bool = True,
 ) -> Job:
-    """The job of a stage, with the recipe the settings name for it."""
+    """The job of a stage, with the recipe the settings name for it.
+
+    Only the last stage's adapter is served, so only it is probed.
+    """
     shared = settings.model_dump(include=set(Job.model_fields))
+    if not is_last:
+        shared["probe_prompts"] = 0
     recipe: dict[str, Any] = {
         "epochs": settings.sft_epochs,
         "learning_rate": settings.sft_learning_rate,

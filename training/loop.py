@@ -69,10 +69,10 @@ class Turn:
         frozen = self._stage("freeze", self._freeze)
         if frozen["too_few"]:
             return CycleState.NOT_ENOUGH, frozen["too_few"]
-        self._stage("sft", lambda report: self._train("sft", frozen["sft"], None, report))
-        if self._settings.dpo and frozen["dpo_rows"]:
+        self._stage("sft", lambda report: self._train("sft", frozen, None, report))
+        if "dpo" in frozen["stages"]:
             start = self._folder / "sft" / ADAPTER
-            self._stage("dpo", lambda report: self._train("dpo", frozen["dpo"], start, report))
+            self._stage("dpo", lambda report: self._train("dpo", frozen, start, report))
         adapter = self._stage("publish", lambda _: self._publish(frozen))["adapter"]
         exam = self._stage("exam", lambda report: self._exam(adapter, report))
         if not exam["promote"]:
@@ -127,6 +127,7 @@ class Turn:
                 "dpo": dpo.name,
                 "sft_rows": sft.train_rows,
                 "dpo_rows": dpo.train_rows,
+                "stages": ["sft", "dpo"] if self._settings.dpo and dpo.train_rows else ["sft"],
                 "too_few": self._too_few(sft, learned),
             }
             for dataset in (sft, dpo):
@@ -148,14 +149,18 @@ class Turn:
     def _dataset_file(self, name: str) -> Path:
         return feedback_settings().datasets_dir.resolve() / f"{name}.jsonl"
 
-    def _train(self, stage: StageName, dataset: str, start: Path | None, report: Report) -> Result:
+    def _train(
+        self, stage: StageName, frozen: Result, start: Path | None, report: Report
+    ) -> Result:
         folder = self._folder / stage
+        dataset = frozen[stage]
         job = job_for(
             stage,
             self._settings,
             base_model=base_model(self._assistant.base_model, feedback_settings().models_dir),
             dataset=self._dataset_file(dataset),
             start_adapter=start,
+            is_last=stage == frozen["stages"][-1],
         )
         write_job(folder, job)
 
@@ -177,9 +182,7 @@ class Turn:
         return {"rows": dataset, **_summary(folder)}
 
     def _publish(self, frozen: Result) -> Result:
-        stages: list[StageName] = ["sft"]
-        if (self._folder / "dpo" / RESULT).exists():
-            stages.append("dpo")
+        stages: list[StageName] = frozen["stages"]
         results = {stage: read_json(self._folder / stage / RESULT) or {} for stage in stages}
         with writing() as session:
             learned = [

@@ -60,7 +60,7 @@ class TrainingSettings(PackageSettings):
     max_length: int = Field(1024, ge=32, description="Longest row, in tokens; longer ones are cut.")
     checkpoint_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
 
-    sft_epochs: float = Field(4.0, gt=0, description="Passes over the SFT rows.")
+    sft_epochs: float = Field(5.0, gt=0, description="Passes over the SFT rows.")
     sft_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of SFT.")
 
     dpo: bool = Field(True, description="Whether DPO follows SFT when there are pairs.")

@@ -281,7 +281,7 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
     trainer.model.eval()
     progress.write("probing")
     stop.check()
-    cases = probe(trainer.model, tokenizer, prompts, job.probe_tokens)
+    cases = probe(trainer.model, tokenizer, prompts, job.probe_tokens) if prompts else []
     progress.write("saving")
     save_adapter(trainer, job, cases, folder)
     history = [line for line in trainer.state.log_history if "loss" in line]
