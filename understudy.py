@@ -160,12 +160,15 @@ def doctor(
 
 
 def _end_on_signals() -> None:
-    """SIGTERM ends us as Ctrl-C does: through the `with` blocks, which end the children."""
+    """SIGTERM ends us as Ctrl-C does, also in the background: through the `with` blocks, which end
+    the children.
+    """
 
     def leave(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
 
 
 def main() -> None:
