@@ -9,7 +9,9 @@ import secrets
 
 from sqlmodel import Session, col, select
 
-from feedback.errors import NotFound, Unauthenticated
+from feedback import staff
+from feedback.desk_tables import Staff
+from feedback.errors import Invalid, NotFound, Unauthenticated
 from feedback.tables import ApiKey, Assistant, Role, now
 
 
@@ -19,14 +21,24 @@ def sha256(token: str) -> str:
 
 
 def create(
-    session: Session, name: str, role: Role, assistant: Assistant | None = None
+    session: Session,
+    name: str,
+    role: Role,
+    assistant: Assistant | None = None,
+    person: Staff | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is never shown again."""
+    """A new key and its secret, which is never shown again.
+
+    With `person` it acts for a member of staff: under their name, and never beyond what they may do.
+    """
+    if person is not None and role == Role.CUSTOMER:
+        raise Invalid("A customer's key acts for nobody; give it without a member of staff.")
     token = f"us-{role}-{secrets.token_urlsafe(32)}"
     key = ApiKey(
         name=name,
         role=role,
         assistant_id=assistant.id if assistant else None,
+        staff_id=person.id if person else None,
         hint=f"…{token[-4:]}",
         sha256=sha256(token),
     )
@@ -44,6 +56,25 @@ def identify(session: Session, token: str) -> ApiKey:
             "`understudy feedback keys create --role customer --name …`."
         )
     return key
+
+
+def owner(session: Session, key: ApiKey) -> Staff | None:
+    """The person a key acts for; Unauthenticated when they were shut out."""
+    if key.staff_id is None:
+        return None
+    person = session.get_one(Staff, key.staff_id)
+    if person.disabled_at is not None:
+        raise Unauthenticated("This API key's owner may not sign in any more.")
+    return person
+
+
+def roles_of_owner(session: Session, key: ApiKey, person: Staff) -> staff.Roles:
+    """What a personal key may do now: its own role and assistant, within its owner's roles."""
+    held = staff.roles_of(session, person)
+    if key.assistant_id is not None:
+        theirs = staff.role_at(held, key.assistant_id)
+        held = {key.assistant_id: theirs} if theirs else {}
+    return {where: min(role, Role(key.role), key=staff.rank) for where, role in held.items()}
 
 
 def every(session: Session) -> list[ApiKey]:

@@ -6,6 +6,7 @@ retry of the same request finds both.
 
 import hashlib
 import json
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -135,6 +136,11 @@ def messages_of(session: Session, conversation_id: str) -> list[Message]:
     )
 
 
+def told(messages: list[Message]) -> list[Message]:
+    """What the customer may see: everything but drafts."""
+    return [message for message in messages if message.state != MessageState.DRAFT]
+
+
 def messages_of_all(session: Session, conversation_ids: list[str]) -> dict[str, list[Message]]:
     """Everything said in many conversations, in order, in a few queries."""
     said: dict[str, list[Message]] = {conversation_id: [] for conversation_id in conversation_ids}
@@ -167,14 +173,30 @@ def say(
         conversation_id=conversation.id, position=position, speaker=speaker, text=text, **more
     )
     session.add(row)
+    _note(conversation, row)
+    session.add(conversation)
     session.flush()
     return row
 
 
+def _note(conversation: Conversation, message: Message) -> None:
+    """Keep what lists of conversations show: what was said last, and how sure the bot was."""
+    if message.state == MessageState.DRAFT:
+        return
+    conversation.last_message_at = message.finished_at or message.created_at
+    if message.text:
+        conversation.last_text = message.text[:160]
+    if message.mean_logprob is not None:
+        sure = math.exp(message.mean_logprob)
+        conversation.lowest_confidence = min(sure, conversation.lowest_confidence or 1.0)
+    if message.speaker == Speaker.ASSISTANT:
+        conversation.reviewed_at = None
+
+
 def asked_before(
     session: Session, conversation: Conversation, idempotency_key: str
-) -> tuple[Message, Message] | None:
-    """The question sent under this key, and its answer's row."""
+) -> tuple[Message, Message | None] | None:
+    """The question sent under this key, and its answer's row, if the bot was to answer."""
     question = session.exec(
         select(Message).where(
             Message.conversation_id == conversation.id,
@@ -186,13 +208,17 @@ def asked_before(
     return question, answer_to(session, question)
 
 
-def answer_to(session: Session, question: Message) -> Message:
-    """The row of the answer to a question."""
+def answer_to(session: Session, question: Message) -> Message | None:
+    """The row of the bot's answer to a question; None where a person answers."""
     return session.exec(
         select(Message)
-        .where(Message.reply_to_id == question.id, Message.speaker == Speaker.ASSISTANT)
+        .where(
+            Message.reply_to_id == question.id,
+            Message.speaker == Speaker.ASSISTANT,
+            Message.state != MessageState.DRAFT,
+        )
         .order_by(col(Message.position).desc())
-    ).one()
+    ).first()
 
 
 def ask(
@@ -207,14 +233,7 @@ def ask(
     writer: str | None = None,
 ) -> tuple[Message, Message]:
     """Store a customer's question and open the row of its answer, to be filled by `writer`."""
-    question = say(
-        session,
-        conversation,
-        Speaker.CUSTOMER,
-        check_text(text),
-        idempotency_key=idempotency_key,
-        finished_at=now(),
-    )
+    question = write(session, conversation, text, idempotency_key)
     answer = say(
         session,
         conversation,
@@ -232,6 +251,20 @@ def ask(
     return question, answer
 
 
+def write(
+    session: Session, conversation: Conversation, text: str, idempotency_key: str | None = None
+) -> Message:
+    """Store what a customer says, without an answer: a person reads it."""
+    return say(
+        session,
+        conversation,
+        Speaker.CUSTOMER,
+        check_text(text),
+        idempotency_key=idempotency_key,
+        finished_at=now(),
+    )
+
+
 def finish(session: Session, answer_id: str, state: MessageState, **result: Any) -> Message:
     """Fill an answer's row: text, tokens, timings, or the error."""
     answer = message(session, answer_id)
@@ -241,6 +274,7 @@ def finish(session: Session, answer_id: str, state: MessageState, **result: Any)
         setattr(answer, name, value)
     session.add(answer)
     conversation = get(session, answer.conversation_id)
+    _note(conversation, answer)
     conversation.transcript_sha256 = transcript_sha256(turns(messages_of(session, conversation.id)))
     session.add(conversation)
     session.flush()

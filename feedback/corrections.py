@@ -70,8 +70,21 @@ def give(
         session.add(earlier)
         session.flush()
     session.add(row)
+    _note(session, about, row)
     session.flush()
     return row
+
+
+def _note(session: Session, about: Message, row: Feedback) -> None:
+    """Keep what the inbox sorts by: what a customer disliked, and what staff have looked at since."""
+    conversation = session.get_one(Conversation, about.conversation_id)
+    if row.author_role == Role.CUSTOMER:
+        if row.kind == FeedbackKind.FLAG or row.value == -1:
+            conversation.flagged_at = row.created_at
+    elif about.state != MessageState.DRAFT:
+        conversation.flagged_at = None
+        conversation.reviewed_at = row.created_at
+    session.add(conversation)
 
 
 def _locked(session: Session, message_id: str) -> Message:

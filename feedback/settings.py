@@ -104,6 +104,25 @@ class FeedbackSettings(PackageSettings):
         description="Share of customers, in percent, whose rows validate training instead of teaching.",
     )
 
+    password_min_chars: int = Field(12, ge=8, description="Shortest password of a member of staff.")
+    password_link_hours: float = Field(
+        72.0, gt=0, description="How long a link for choosing a password works."
+    )
+    sign_in_attempts: int = Field(
+        5, ge=1, description="Wrong passwords in a row after which an account pauses."
+    )
+    sign_in_pause_seconds: float = Field(
+        300.0, ge=0, description="How long such an account pauses."
+    )
+    session_hours: float = Field(12.0, gt=0, description="A session ends after this time.")
+    session_idle_hours: float = Field(
+        2.0, gt=0, description="A session ends when its owner was not seen for this long."
+    )
+
+    review_lock_seconds: float = Field(
+        300.0, gt=0, description="How long an answer is one reviewer's before others are shown it."
+    )
+
     @property
     def url(self) -> str:
         """The database URL in force."""

@@ -1,97 +1,30 @@
-"""Every table. Rows are facts: they are added, superseded or finished, seldom edited.
+"""Every table of the data path: what was said, corrected, learned, examined and promoted.
 
-These are not API responses; `service/` has its own shapes. Times are UTC, durations carry units.
-The data model is drawn in docs/data-model.md; Alembic builds it (feedback/migrations).
+Rows are facts: they are added, superseded or finished, seldom edited. These are not API responses;
+`service/` has its own shapes. People, sites and hand-overs are in desk_tables.py. The data model is
+drawn in docs/data-model.md; Alembic builds it (feedback/migrations).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Index, String, Text, UniqueConstraint
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import JSON, Index, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from feedback.ids import new_id
+from feedback import columns, desk_tables
+from feedback.columns import now
 
-# Named constraints, so that a later migration can find and change them on both databases.
-SQLModel.metadata.naming_convention = {
-    "ix": "ix_%(column_0_N_label)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite forgets the zone, so it is put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a naive time, store the rest as UTC."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"found the naive time {value!r}, expected one with a zone")
-        return value and value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """An aware UTC time on every database."""
-        return value and (
-            value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        )
-
-
-def now() -> datetime:
-    """The current time, aware, in UTC."""
-    return datetime.now(UTC)
-
-
-def _id() -> Any:
-    return Field(default_factory=new_id, primary_key=True, max_length=26)
-
-
-def _time() -> Any:
-    return Field(default_factory=now, sa_type=UtcDateTime)
-
-
-def _time_or_none() -> Any:
-    return Field(default=None, sa_type=UtcDateTime)
-
-
-def _json(default: type[list[Any]] | type[dict[str, Any]]) -> Any:
-    return Field(default_factory=default, sa_type=JSON)
-
-
-def _text() -> Any:
-    return Field(sa_type=Text)
-
-
-def _text_or_none() -> Any:
-    return Field(default=None, sa_type=Text)
-
-
-def _choice(default: StrEnum | None = None) -> Any:
-    return (
-        Field(sa_type=String(24)) if default is None else Field(default=default, sa_type=String(24))
-    )
-
-
-def _ref(column: str) -> Any:
-    return Field(foreign_key=column, index=True, max_length=26)
-
-
-def _ref_or_none(column: str) -> Any:
-    return Field(default=None, foreign_key=column, index=True, max_length=26)
+__all__ = ["desk_tables", "now"]  # importing one table imports all: they refer to each other
 
 
 class Role(StrEnum):
-    """Who holds an API key."""
+    """What somebody may do, from least to most; each staff role may do all that the ones before may."""
 
     CUSTOMER = "customer"
     AGENT = "agent"
     OPERATOR = "operator"
+    ADMIN = "admin"
 
 
 class Speaker(StrEnum):
@@ -109,6 +42,8 @@ class MessageState(StrEnum):
     COMPLETE = "complete"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
+    DRAFT = "draft"
+    """An answer suggested to an agent; no customer ever sees it."""
 
 
 class FeedbackKind(StrEnum):
@@ -179,16 +114,17 @@ class StageState(StrEnum):
 class Assistant(SQLModel, table=True):
     """One bot: its prompt, its adapters, its tickets, its gate."""
 
-    id: str = _id()
+    id: str = columns.key()
     name: str = Field(unique=True, max_length=64)
     title: str = Field(max_length=200)
     base_model: str = Field(max_length=400)
-    topics: list[str] = _json(list)
-    sampling: dict[str, Any] = _json(dict)
-    gate: dict[str, Any] = _json(dict)
+    topics: list[str] = columns.json(list)
+    sampling: dict[str, Any] = columns.json(dict)
+    gate: dict[str, Any] = columns.json(dict)
     auto_promote: bool = False
     schedule_minutes: int | None = None
-    created_at: datetime = _time()
+    desk: dict[str, Any] = columns.json(dict)
+    created_at: datetime = columns.time()
 
 
 class Prompt(SQLModel, table=True):
@@ -196,27 +132,28 @@ class Prompt(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("assistant_id", "version"),)
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
     version: int
-    text: str = _text()
+    text: str = columns.text()
     author: str = Field(max_length=200)
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
 
 
 class ApiKey(SQLModel, table=True):
-    """A secret's hash, its role, and the assistant it is limited to, if any."""
+    """A secret's hash, its role, the assistant it is limited to, if any, and the person it acts for."""
 
     __tablename__ = "api_key"
 
-    id: str = _id()
+    id: str = columns.key()
     name: str = Field(max_length=200)
-    role: Role = _choice()
-    assistant_id: str | None = _ref_or_none("assistant.id")
+    role: Role = columns.choice()
+    assistant_id: str | None = columns.ref_or_none("assistant.id")
+    staff_id: str | None = columns.ref_or_none("staff.id")
     hint: str = Field(max_length=12)
     sha256: str = Field(unique=True, max_length=64)
-    created_at: datetime = _time()
-    revoked_at: datetime | None = _time_or_none()
+    created_at: datetime = columns.time()
+    revoked_at: datetime | None = columns.time_or_none()
 
 
 class Customer(SQLModel, table=True):
@@ -224,10 +161,10 @@ class Customer(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("assistant_id", "external_id"),)
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
     external_id: str = Field(max_length=200)
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
 
 
 class Adapter(SQLModel, table=True):
@@ -235,16 +172,16 @@ class Adapter(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("assistant_id", "version"),)
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
-    cycle_id: str | None = _ref_or_none("cycle.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
+    cycle_id: str | None = columns.ref_or_none("cycle.id")
     version: int
     name: str = Field(unique=True, max_length=120)
     digest: str = Field(max_length=64)
     base_model: str = Field(max_length=400)
     rank: int
     size_bytes: int
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
 
 
 class AdapterDataset(SQLModel, table=True):
@@ -254,24 +191,69 @@ class AdapterDataset(SQLModel, table=True):
 
     adapter_id: str = Field(foreign_key="adapter.id", primary_key=True, max_length=26)
     dataset_id: str = Field(foreign_key="dataset.id", primary_key=True, index=True, max_length=26)
-    stage: DatasetKind = _choice()
+    stage: DatasetKind = columns.choice()
+
+
+class Handling(StrEnum):
+    """Who answers in a conversation."""
+
+    BOT = "bot"
+    WAITING = "waiting"
+    PERSON = "person"
+    CLOSED = "closed"
+
+
+def _view(name: str, where: str, *order: str) -> Index:
+    """An index for one of the inbox's views: small, as only rows in the view are in it."""
+    condition = text(where)
+    return Index(
+        f"ix_conversation_{name}",
+        "assistant_id",
+        *order,
+        "id",
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
 
 
 class Conversation(SQLModel, table=True):
     """One customer's talk with one assistant, in one voice: `adapter_id` is set when it begins."""
 
-    __table_args__ = (UniqueConstraint("assistant_id", "external_id"),)
+    __table_args__ = (
+        UniqueConstraint("assistant_id", "external_id"),
+        Index("ix_conversation_newest", "assistant_id", "last_message_at", "id"),
+        _view("waiting", "handling = 'waiting'", "waiting_since"),
+        _view("flagged", "flagged_at IS NOT NULL", "flagged_at"),
+        _view(
+            "unsure", "reviewed_at IS NULL AND lowest_confidence IS NOT NULL", "lowest_confidence"
+        ),
+        _view("not_reviewed", "reviewed_at IS NULL", "last_message_at"),
+        _view("assigned", "closed_at IS NULL", "assigned_to_id", "last_message_at"),
+    )
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
-    customer_id: str | None = _ref_or_none("customer.id")
-    adapter_id: str | None = _ref_or_none("adapter.id")
-    api_key_id: str | None = _ref_or_none("api_key.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
+    customer_id: str | None = columns.ref_or_none("customer.id")
+    adapter_id: str | None = columns.ref_or_none("adapter.id")
+    api_key_id: str | None = columns.ref_or_none("api_key.id")
     channel: str = Field(max_length=24)
     external_id: str | None = Field(default=None, max_length=200)
     topic: str | None = Field(default=None, max_length=120)
     transcript_sha256: str | None = Field(default=None, index=True, max_length=64)
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()
+
+    # What lists of conversations show and sort by, kept up to date by whoever changes it.
+    site_id: str | None = columns.ref_or_none("site.id")
+    handling: Handling = columns.choice(Handling.BOT)
+    assigned_to_id: str | None = columns.ref_or_none("staff.id")
+    waiting_since: datetime | None = columns.time_or_none()
+    closed_at: datetime | None = columns.time_or_none()
+    satisfaction: int | None = None
+    last_message_at: datetime = columns.time()
+    last_text: str = Field(default="", max_length=160)
+    flagged_at: datetime | None = columns.time_or_none()
+    reviewed_at: datetime | None = columns.time_or_none()
+    lowest_confidence: float | None = None
 
 
 class Message(SQLModel, table=True):
@@ -282,29 +264,30 @@ class Message(SQLModel, table=True):
         UniqueConstraint("conversation_id", "idempotency_key"),
     )
 
-    id: str = _id()
-    conversation_id: str = _ref("conversation.id")
+    id: str = columns.key()
+    conversation_id: str = columns.ref("conversation.id")
     position: int
-    speaker: Speaker = _choice()
-    text: str = _text()
-    state: MessageState = _choice(MessageState.COMPLETE)
+    speaker: Speaker = columns.choice()
+    text: str = columns.text()
+    state: MessageState = columns.choice(MessageState.COMPLETE)
     idempotency_key: str | None = Field(default=None, max_length=200)
     author: str | None = Field(default=None, max_length=200)
-    created_at: datetime = _time()
-    finished_at: datetime | None = _time_or_none()
+    created_at: datetime = columns.time()
+    finished_at: datetime | None = columns.time_or_none()
 
-    reply_to_id: str | None = _ref_or_none("message.id")
-    adapter_id: str | None = _ref_or_none("adapter.id")
+    reply_to_id: str | None = columns.ref_or_none("message.id")
+    adapter_id: str | None = columns.ref_or_none("adapter.id")
     adapter_digest: str | None = Field(default=None, max_length=64)
-    prompt_id: str | None = _ref_or_none("prompt.id")
+    prompt_id: str | None = columns.ref_or_none("prompt.id")
     base_model: str | None = Field(default=None, max_length=400)
     sampling: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     time_to_first_token_ms: int | None = None
     latency_ms: int | None = None
+    mean_logprob: float | None = None
     finish_reason: str | None = Field(default=None, max_length=24)
-    error: str | None = _text_or_none()
+    error: str | None = columns.text_or_none()
     writer: str | None = Field(default=None, max_length=200)
 
 
@@ -313,18 +296,18 @@ class Feedback(SQLModel, table=True):
 
     __table_args__ = (Index("ix_feedback_kind_state_created", "kind", "state", "created_at"),)
 
-    id: str = _id()
-    message_id: str = _ref("message.id")
-    kind: FeedbackKind = _choice()
+    id: str = columns.key()
+    message_id: str = columns.ref("message.id")
+    kind: FeedbackKind = columns.choice()
     value: int | None = None
     reason: FlagReason | None = Field(default=None, sa_type=String(24))
-    text: str | None = _text_or_none()
-    note: str | None = _text_or_none()
+    text: str | None = columns.text_or_none()
+    note: str | None = columns.text_or_none()
     author: str = Field(max_length=200)
-    author_role: Role = _choice()
-    state: FeedbackState = _choice(FeedbackState.ACTIVE)
-    supersedes_id: str | None = _ref_or_none("feedback.id")
-    created_at: datetime = _time()
+    author_role: Role = columns.choice()
+    state: FeedbackState = columns.choice(FeedbackState.ACTIVE)
+    supersedes_id: str | None = columns.ref_or_none("feedback.id")
+    created_at: datetime = columns.time()
 
 
 class Ticket(SQLModel, table=True):
@@ -332,18 +315,18 @@ class Ticket(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("assistant_id", "external_id"),)
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
     external_id: str = Field(max_length=200)
-    conversation_id: str | None = _ref_or_none("conversation.id")
-    customer_id: str | None = _ref_or_none("customer.id")
+    conversation_id: str | None = columns.ref_or_none("conversation.id")
+    customer_id: str | None = columns.ref_or_none("customer.id")
     topic: str | None = Field(default=None, max_length=120)
-    context: list[dict[str, str]] = _json(list)
-    reference: str = _text()
-    must_say: list[str] = _json(list)
-    must_not_say: list[str] = _json(list)
-    retired_at: datetime | None = _time_or_none()
-    created_at: datetime = _time()
+    context: list[dict[str, str]] = columns.json(list)
+    reference: str = columns.text()
+    must_say: list[str] = columns.json(list)
+    must_not_say: list[str] = columns.json(list)
+    retired_at: datetime | None = columns.time_or_none()
+    created_at: datetime = columns.time()
 
 
 class Dataset(SQLModel, table=True):
@@ -351,15 +334,15 @@ class Dataset(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("assistant_id", "kind", "sha256"),)
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
-    kind: DatasetKind = _choice()
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
+    kind: DatasetKind = columns.choice()
     name: str = Field(max_length=64, index=True)
     sha256: str = Field(max_length=64)
     train_rows: int
     validation_rows: int
-    counts: dict[str, int] = _json(dict)
-    created_at: datetime = _time()
+    counts: dict[str, int] = columns.json(dict)
+    created_at: datetime = columns.time()
 
 
 class DatasetItem(SQLModel, table=True):
@@ -368,13 +351,13 @@ class DatasetItem(SQLModel, table=True):
     __tablename__ = "dataset_item"
     __table_args__ = (UniqueConstraint("dataset_id", "position"),)
 
-    id: str = _id()
-    dataset_id: str = _ref("dataset.id")
+    id: str = columns.key()
+    dataset_id: str = columns.ref("dataset.id")
     position: int
-    split: Split = _choice()
-    prompt: list[dict[str, str]] = _json(list)
-    chosen: str = _text()
-    rejected: str | None = _text_or_none()
+    split: Split = columns.choice()
+    prompt: list[dict[str, str]] = columns.json(list)
+    chosen: str = columns.text()
+    rejected: str | None = columns.text_or_none()
     sha256: str = Field(max_length=64)
 
 
@@ -390,17 +373,17 @@ class ItemSource(SQLModel, table=True):
 class Cycle(SQLModel, table=True):
     """One turn of the loop, held by one process at a time through a lease."""
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
-    state: CycleState = _choice(CycleState.REQUESTED)
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
+    state: CycleState = columns.choice(CycleState.REQUESTED)
     requested_by: str = Field(max_length=200)
     stop_requested_by: str | None = Field(default=None, max_length=200)
     lease_owner: str | None = Field(default=None, max_length=120)
-    lease_until: datetime | None = _time_or_none()
-    reason: str | None = _text_or_none()
-    created_at: datetime = _time()
-    started_at: datetime | None = _time_or_none()
-    finished_at: datetime | None = _time_or_none()
+    lease_until: datetime | None = columns.time_or_none()
+    reason: str | None = columns.text_or_none()
+    created_at: datetime = columns.time()
+    started_at: datetime | None = columns.time_or_none()
+    finished_at: datetime | None = columns.time_or_none()
 
 
 class Stage(SQLModel, table=True):
@@ -408,20 +391,20 @@ class Stage(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("cycle_id", "name"),)
 
-    id: str = _id()
-    cycle_id: str = _ref("cycle.id")
+    id: str = columns.key()
+    cycle_id: str = columns.ref("cycle.id")
     name: str = Field(max_length=24)
-    state: StageState = _choice(StageState.RUNNING)
+    state: StageState = columns.choice(StageState.RUNNING)
     attempts: int = 1
     done: int = 0
     total: int = 0
     eta_seconds: float | None = None
     loss: float | None = None
-    result: dict[str, Any] = _json(dict)
-    error: str | None = _text_or_none()
-    started_at: datetime = _time()
-    heartbeat_at: datetime = _time()
-    finished_at: datetime | None = _time_or_none()
+    result: dict[str, Any] = columns.json(dict)
+    error: str | None = columns.text_or_none()
+    started_at: datetime = columns.time()
+    heartbeat_at: datetime = columns.time()
+    finished_at: datetime | None = columns.time_or_none()
 
 
 class EvalRun(SQLModel, table=True):
@@ -429,14 +412,14 @@ class EvalRun(SQLModel, table=True):
 
     __tablename__ = "eval_run"
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
-    cycle_id: str | None = _ref_or_none("cycle.id")
-    adapter_id: str | None = _ref_or_none("adapter.id")
-    prompt_id: str = _ref("prompt.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
+    cycle_id: str | None = columns.ref_or_none("cycle.id")
+    adapter_id: str | None = columns.ref_or_none("adapter.id")
+    prompt_id: str = columns.ref("prompt.id")
     tickets: int
-    created_at: datetime = _time()
-    finished_at: datetime | None = _time_or_none()
+    created_at: datetime = columns.time()
+    finished_at: datetime | None = columns.time_or_none()
 
 
 class ExamAnswer(SQLModel, table=True):
@@ -445,42 +428,42 @@ class ExamAnswer(SQLModel, table=True):
     __tablename__ = "exam_answer"
     __table_args__ = (UniqueConstraint("eval_run_id", "ticket_id"),)
 
-    id: str = _id()
-    eval_run_id: str = _ref("eval_run.id")
-    ticket_id: str = _ref("ticket.id")
-    text: str = _text()
+    id: str = columns.key()
+    eval_run_id: str = columns.ref("eval_run.id")
+    ticket_id: str = columns.ref("ticket.id")
+    text: str = columns.text()
     completion_tokens: int
     latency_ms: int
-    error: str | None = _text_or_none()
+    error: str | None = columns.text_or_none()
 
 
 class Score(SQLModel, table=True):
     """One metric of one exam answer, with the reason. No value: it could not be scored."""
 
-    id: str = _id()
-    exam_answer_id: str = _ref("exam_answer.id")
+    id: str = columns.key()
+    exam_answer_id: str = columns.ref("exam_answer.id")
     metric: str = Field(max_length=40)
     value: float | None = None
-    reason: str = _text()
+    reason: str = columns.text()
 
 
 class Decision(SQLModel, table=True):
     """What the gate said of a candidate, also when it refused."""
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
-    cycle_id: str | None = _ref_or_none("cycle.id")
-    candidate_run_id: str = _ref("eval_run.id")
-    live_run_id: str = _ref("eval_run.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
+    cycle_id: str | None = columns.ref_or_none("cycle.id")
+    candidate_run_id: str = columns.ref("eval_run.id")
+    live_run_id: str = columns.ref("eval_run.id")
     promote: bool
-    reasons: list[str] = _json(list)
+    reasons: list[str] = columns.json(list)
     metric: str = Field(max_length=40)
     tickets: int
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
-    gate: dict[str, Any] = _json(dict)
-    created_at: datetime = _time()
+    gate: dict[str, Any] = columns.json(dict)
+    created_at: datetime = columns.time()
 
 
 class Promotion(SQLModel, table=True):
@@ -488,24 +471,24 @@ class Promotion(SQLModel, table=True):
 
     __table_args__ = (UniqueConstraint("assistant_id", "sequence"),)
 
-    id: str = _id()
-    assistant_id: str = _ref("assistant.id")
+    id: str = columns.key()
+    assistant_id: str = columns.ref("assistant.id")
     sequence: int
-    adapter_id: str | None = _ref_or_none("adapter.id")
-    decision_id: str | None = _ref_or_none("decision.id")
+    adapter_id: str | None = columns.ref_or_none("adapter.id")
+    decision_id: str | None = columns.ref_or_none("decision.id")
     approved_by: str = Field(max_length=200)
-    reason: str = _text()
-    created_at: datetime = _time()
+    reason: str = columns.text()
+    created_at: datetime = columns.time()
 
 
 class Swap(SQLModel, table=True):
     """What happened when an engine was asked to hold an adapter: verified, or why not."""
 
-    id: str = _id()
-    adapter_id: str = _ref("adapter.id")
+    id: str = columns.key()
+    adapter_id: str = columns.ref("adapter.id")
     engine: str = Field(max_length=200)
     verified: bool
-    reason: str = _text()
+    reason: str = columns.text()
     load_ms: int | None = None
     probe_difference: float | None = None
-    created_at: datetime = _time()
+    created_at: datetime = columns.time()

@@ -12,13 +12,15 @@ ModelMessages = list[dict[str, str]]
 
 ROLES = {Speaker.CUSTOMER: "user", Speaker.ASSISTANT: "assistant", Speaker.AGENT: "assistant"}
 
+UNSEEN = (MessageState.WRITING, MessageState.DRAFT)
+
 
 def turns(messages: Iterable[Message]) -> ModelMessages:
-    """Stored messages as model turns. An answer the customer never saw a word of is left out."""
+    """Stored messages as model turns. What the customer never saw a word of is left out."""
     return [
         {"role": ROLES[Speaker(message.speaker)], "content": message.text}
         for message in messages
-        if message.text and message.state != MessageState.WRITING
+        if message.text and message.state not in UNSEEN
     ]
 
 

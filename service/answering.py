@@ -39,6 +39,12 @@ class Answer:
         self.completion_tokens: int | None = None
         self.time_to_first_token_ms: int | None = None
         self.latency_ms: int | None = None
+        self._logprobs: list[float] = []
+
+    @property
+    def mean_logprob(self) -> float | None:
+        """How sure the model was: mean log-probability of its own tokens, in nats; None before any."""
+        return sum(self._logprobs) / len(self._logprobs) if self._logprobs else None
 
     async def pieces(self) -> AsyncGenerator[str]:
         """The answer's text, piece by piece, as the engine writes it.
@@ -54,6 +60,8 @@ class Answer:
                     self.completion_tokens = usage["completion_tokens"]
                 for choice in chunk["choices"]:
                     self.finish_reason = choice.get("finish_reason") or self.finish_reason
+                    said = (choice.get("logprobs") or {}).get("content") or []
+                    self._logprobs += [token["logprob"] for token in said]
                     if piece := choice["delta"].get("content"):
                         if self.time_to_first_token_ms is None:
                             self.time_to_first_token_ms = _ms_since(started)
@@ -70,6 +78,7 @@ class Answer:
         body: dict[str, object] = {
             "model": self._model,
             "messages": self._messages,
+            "logprobs": True,
             **self._sampling.model_dump(exclude_none=True),
         }
         if self._part:

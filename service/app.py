@@ -8,16 +8,27 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy import Engine as Database
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from feedback import errors
-from feedback.database import check_schema, database
+from feedback import errors, sites
+from feedback.database import check_schema, database, reading
 from feedback.settings import feedback_settings
-from service import chat, feedback_api, openai_api, operator_api
+from service import (
+    chat,
+    desk_api,
+    feedback_api,
+    openai_api,
+    operator_api,
+    people_api,
+    widget_api,
+)
+from service.browsers import SecurityHeaders, SharedWithSites
+from service.console import console
 from service.engine.launch import engine_api_key
 from service.hot_swap import HotSwap
+from service.kept_secret import kept_secret
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
 from service.turn import Turns
@@ -37,6 +48,9 @@ STATUS: dict[type[Exception], int] = {
 }
 
 
+DOORS = (chat, desk_api, openai_api, feedback_api, operator_api, people_api, widget_api)
+
+
 def create_app(settings: ServiceSettings | None = None, store: Database | None = None) -> FastAPI:
     """The service. Without arguments everything comes from the settings."""
     settings = settings or service_settings()
@@ -48,8 +62,13 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     )
     app.state.settings = settings
     app.state.database = store or database()
-    for door in (chat, openai_api, feedback_api, operator_api):
+    app.state.secret = settings.secret_key.get_secret_value() or kept_secret(
+        feedback_settings().var_dir, "service_secret_key"
+    )
+    app.state.leaving = asyncio.Event()
+    for door in DOORS:
         app.include_router(door.router)
+    console.add_to(app)
     app.add_api_route("/health", health, tags=["health"], summary="Is the process alive?")
     app.add_api_route(
         "/ready", ready, tags=["health"], summary="Can customers be answered?", response_model=None
@@ -57,7 +76,14 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     app.add_exception_handler(errors.UnderstudyError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_shape)
     app.add_middleware(LimitBody, max_bytes=settings.body_max_bytes)
+    app.add_middleware(SharedWithSites, origins=lambda: _origins(app.state.database))
+    app.add_middleware(SecurityHeaders)
     return app
+
+
+def _origins(store: Database) -> set[str]:
+    with reading(store) as session:
+        return sites.all_origins(session)
 
 
 @contextlib.asynccontextmanager
@@ -73,6 +99,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        app.state.leaving.set()
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
@@ -96,9 +123,11 @@ async def ready(request: Request) -> JSONResponse:
     )
 
 
-async def _refuse(request: Request, error: Exception) -> JSONResponse:
+async def _refuse(request: Request, error: Exception) -> Response:
     """A known error as a sentence with its status; OpenAI's clients read the same body."""
     status = next(code for kind, code in STATUS.items() if isinstance(error, kind))
+    if shown := console.show_error(request, error, status):
+        return shown
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)

@@ -1,21 +1,21 @@
 """The customers' door: conversations and messages, as JSON or as a stream of events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
-from sqlmodel import Session
 
 from feedback import conversations
 from feedback.assistants import sampling_of
 from feedback.database import reading
 from feedback.errors import Unavailable
-from feedback.tables import Adapter, ApiKey, Assistant, Conversation, Customer, Role
+from feedback.tables import Assistant, Handling, Role
 from service.following import CLIENT_CLOSED_REQUEST, NO_BUFFERING, event, while_connected
 from service.permissions import (
     EVERYONE,
+    Caller,
     allow,
     assistant_for,
     conversation_for,
@@ -31,10 +31,10 @@ from service.shapes import (
     NewMessage,
     conversation_out,
 )
-from service.turn import Ask, Turn, Turns
+from service.turn import Ask, LeftToAPerson, Turn, Turns
 
 router = APIRouter(prefix="/v1", tags=["conversations"])
-Caller = Annotated[ApiKey, Depends(allow(*EVERYONE))]
+Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -48,7 +48,7 @@ IdempotencyKey = Annotated[
 
 @router.post("/conversations", status_code=201)
 async def begin_conversation(
-    request: Request, new: NewConversation, caller: Caller
+    request: Request, new: NewConversation, caller: Anyone
 ) -> ConversationOut:
     """Begin a conversation. It keeps the adapter that is live now for as long as it lasts."""
     state = request.app.state
@@ -59,34 +59,43 @@ async def begin_conversation(
 
     assistant = await to_thread.run_sync(find)
     turns: Turns = state.turns
-    conversation = await turns.begin(assistant, new.customer, "api", caller.id)
+    customer, channel = new.customer, "api"
+    if caller.site_id is not None:  # a visitor speaks for nobody else
+        customer, channel = caller.name, "widget"
+    conversation = await turns.begin(
+        assistant, customer, channel, api_key_id=caller.api_key_id, site_id=caller.site_id
+    )
 
     def describe() -> ConversationOut:
         with reading(state.database) as session:
-            return ConversationOut(**_fields(session, conversation))
+            return ConversationOut(**conversation_out(session, conversation))
 
     return await to_thread.run_sync(describe)
 
 
 @router.get("/conversations/{conversation_id}")
-def read_conversation(request: Request, conversation_id: str, caller: Caller) -> History:
+def read_conversation(request: Request, conversation_id: str, caller: Anyone) -> History:
     """A conversation with everything said in it; staff also see how each answer was made."""
-    shape = MessageOut if caller.role == Role.CUSTOMER else AnswerOut
     with reading(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
         said = conversations.messages_of(session, conversation_id)
-        fields = _fields(session, conversation)
+        is_customer = caller.role_at(conversation.assistant_id) == Role.CUSTOMER
+        shape = MessageOut if is_customer else AnswerOut
+        if is_customer:
+            said = conversations.told(said)
+        fields = conversation_out(session, conversation)
         return History(**fields, messages=[shape.of(message) for message in said])
 
 
 @router.get("/conversations/{conversation_id}/messages/{message_id}")
 def read_message(
-    request: Request, conversation_id: str, message_id: str, caller: Caller
+    request: Request, conversation_id: str, message_id: str, caller: Anyone
 ) -> AnswerOut | MessageOut:
     """One message: how to fetch an answer after a disconnect."""
-    shape = MessageOut if caller.role == Role.CUSTOMER else AnswerOut
     with reading(request.app.state.database) as session:
-        conversation_for(session, caller, conversation_id)
+        conversation = conversation_for(session, caller, conversation_id)
+        is_customer = caller.role_at(conversation.assistant_id) == Role.CUSTOMER
+        shape = MessageOut if is_customer else AnswerOut
         return shape.of(message_for(session, caller, message_id))
 
 
@@ -97,7 +106,9 @@ def read_message(
     responses={
         201: {
             "description": "The exchange as JSON, or with `Accept: text/event-stream` the events "
-            "`question`, `delta` …, and `answer` or `error`.",
+            "`question`, `delta` …, and `answer` or `error`. Where a person has the conversation, "
+            "or is now asked for, there is no answer yet: `answer` is null, the stream ends with "
+            "`conversation`.",
             "content": {"text/event-stream": {}},
         },
         503: {"description": "The engine is down; the message is kept. See Retry-After."},
@@ -107,7 +118,7 @@ async def ask(
     request: Request,
     conversation_id: str,
     new: NewMessage,
-    caller: Caller,
+    caller: Anyone,
     idempotency_key: IdempotencyKey = None,
     accept: Annotated[str, Header()] = "application/json",
 ) -> Response | Exchange:
@@ -122,17 +133,37 @@ async def ask(
 
     turns: Turns = state.turns
     turn = await turns.ask(await to_thread.run_sync(prepare))
+
+    def describe() -> ConversationOut:
+        with reading(state.database) as session:
+            conversation = conversations.get(session, conversation_id)
+            return ConversationOut(**conversation_out(session, conversation))
+
     if "text/event-stream" in accept:
         return StreamingResponse(
-            _events(turn), 201, headers=NO_BUFFERING, media_type="text/event-stream"
+            _events(turn, describe), 201, headers=NO_BUFFERING, media_type="text/event-stream"
         )
+    if isinstance(turn, LeftToAPerson):
+        about = await to_thread.run_sync(describe)
+        return Exchange(question=MessageOut.of(turn.question), answer=None, conversation=about)
     answer = await while_connected(request, turn.done())
     if answer is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
-    return Exchange(question=MessageOut.of(turn.question), answer=MessageOut.of(answer))
+    return Exchange(
+        question=MessageOut.of(turn.question),
+        answer=MessageOut.of(answer),
+        conversation=await to_thread.run_sync(describe),
+    )
 
 
-async def _events(turn: Turn) -> AsyncIterator[bytes]:
+async def _events(
+    turn: Turn | LeftToAPerson, describe: Callable[[], ConversationOut]
+) -> AsyncIterator[bytes]:
+    if isinstance(turn, LeftToAPerson):
+        said = {"question": MessageOut.of(turn.question).model_dump(mode="json"), "answer_id": None}
+        yield event("question", said)
+        yield event("conversation", (await to_thread.run_sync(describe)).model_dump(mode="json"))
+        return
     opened = {
         "question": MessageOut.of(turn.question).model_dump(mode="json"),
         "answer_id": turn.row.id,
@@ -147,15 +178,6 @@ async def _events(turn: Turn) -> AsyncIterator[bytes]:
         yield event("error", failed)
     else:
         yield event("answer", MessageOut.of(turn.row).model_dump(mode="json"))
-
-
-def _fields(session: Session, conversation: Conversation) -> dict[str, object]:
-    assistant = session.get_one(Assistant, conversation.assistant_id)
-    customer = session.get(Customer, conversation.customer_id) if conversation.customer_id else None
-    adapter = session.get(Adapter, conversation.adapter_id) if conversation.adapter_id else None
-    return conversation_out(
-        conversation,
-        assistant.name,
-        customer.external_id if customer else None,
-        adapter.name if adapter else None,
-    )
+        about = await to_thread.run_sync(describe)
+        if about.handling != Handling.BOT:
+            yield event("conversation", about.model_dump(mode="json"))

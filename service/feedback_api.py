@@ -3,16 +3,17 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from sqlmodel import Session
 
-from feedback import corrections
+from feedback import audit, conversations, corrections
 from feedback.database import reading, writing
-from feedback.tables import ApiKey, FeedbackKind, Role
-from service.permissions import EVERYONE, STAFF, allow, message_for
+from feedback.tables import Feedback, FeedbackKind, Role
+from service.permissions import EVERYONE, STAFF, Caller, allow, conversation_for, message_for
 from service.shapes import FeedbackOut, NewApproval, NewCorrection, NewFlag, NewRating
 
 router = APIRouter(prefix="/v1", tags=["feedback"])
-Anyone = Annotated[ApiKey, Depends(allow(*EVERYONE))]
-Staff = Annotated[ApiKey, Depends(allow(*STAFF))]
+Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
+Staff = Annotated[Caller, Depends(allow(*STAFF))]
 
 
 @router.post("/messages/{message_id}/ratings", status_code=201)
@@ -73,24 +74,32 @@ def read_feedback(request: Request, message_id: str, caller: Staff) -> list[Feed
 def withdraw(request: Request, feedback_id: str, caller: Staff) -> FeedbackOut:
     """Take your own word back. It stays on record and no longer counts."""
     with writing(request.app.state.database) as session:
-        return FeedbackOut.of(corrections.withdraw(session, feedback_id, caller.name))
+        row = corrections.withdraw(session, feedback_id, caller.name)
+        about = conversations.message(session, row.message_id)
+        conversation = conversation_for(session, caller, about.conversation_id)
+        _note(session, caller, conversation.assistant_id, "feedback.withdraw", row)
+        return FeedbackOut.of(row)
 
 
 def _give(
     request: Request,
     message_id: str,
-    caller: ApiKey,
+    caller: Caller,
     kind: FeedbackKind,
     **what: Any,
 ) -> FeedbackOut:
     with writing(request.app.state.database) as session:
-        message_for(session, caller, message_id)
+        about = message_for(session, caller, message_id)
+        conversation = conversation_for(session, caller, about.conversation_id)
+        role = caller.role_at(conversation.assistant_id) or Role.CUSTOMER
         row = corrections.give(
-            session,
-            message_id,
-            kind,
-            author=caller.name,
-            author_role=Role(caller.role),
-            **what,
+            session, message_id, kind, author=caller.name, author_role=role, **what
         )
+        if role != Role.CUSTOMER:
+            _note(session, caller, conversation.assistant_id, f"feedback.{kind}", row)
         return FeedbackOut.of(row)
+
+
+def _note(session: Session, caller: Caller, assistant_id: str, act: str, row: Feedback) -> None:
+    subject = f"message {row.message_id}"
+    audit.record(session, caller.actor(assistant_id), act, subject, assistant_id, feedback=row.id)

@@ -18,15 +18,15 @@ from sqlmodel import Session
 from feedback import assistants, conversations
 from feedback.assistants import Sampling, sampling_of
 from feedback.database import reading, writing
-from feedback.errors import Invalid
-from feedback.tables import ApiKey, Assistant, Conversation, Message, MessageState
+from feedback.errors import Denied, Invalid
+from feedback.tables import Assistant, Conversation, Message, MessageState
 from feedback.transcript import ModelMessages
 from service.following import CLIENT_CLOSED_REQUEST, NO_BUFFERING, while_connected
-from service.permissions import EVERYONE, allow, assistant_for
+from service.permissions import EVERYONE, Caller, allow, assistant_for
 from service.turn import Ask, Turn, Turns
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-Caller = Annotated[ApiKey, Depends(allow(*EVERYONE))]
+Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
 
 
 class TextPart(BaseModel):
@@ -89,18 +89,15 @@ class ChatRequest(BaseModel):
 
 
 @router.get("/models")
-def list_models(request: Request, caller: Caller) -> dict[str, Any]:
+def list_models(request: Request, caller: Anyone) -> dict[str, Any]:
     """The assistants this key may talk to."""
     with reading(request.app.state.database) as session:
-        if caller.assistant_id:
-            found = [session.get_one(Assistant, caller.assistant_id)]
-        else:
-            found = assistants.every(session)
+        found = [each for each in assistants.every(session) if caller.role_at(each.id)]
         return {"object": "list", "data": [_model(each) for each in found]}
 
 
 @router.get("/models/{name}")
-def read_model(request: Request, name: str, caller: Caller) -> dict[str, Any]:
+def read_model(request: Request, name: str, caller: Anyone) -> dict[str, Any]:
     """One assistant."""
     with reading(request.app.state.database) as session:
         return _model(assistant_for(session, caller, name))
@@ -108,10 +105,14 @@ def read_model(request: Request, name: str, caller: Caller) -> dict[str, Any]:
 
 @router.post("/chat/completions", response_model=None)
 async def chat_completions(
-    request: Request, body: ChatRequest, caller: Caller
+    request: Request, body: ChatRequest, caller: Anyone
 ) -> Response | dict[str, Any]:
     """Answer the last user message; earlier turns are the conversation so far."""
     state = request.app.state
+    if (
+        caller.site_id is not None
+    ):  # `user` names a customer: a visitor must not choose who they are
+        raise Denied("The widget's visitors use /v1/conversations; this door is for API keys.")
     said = [message.turn() for message in body.messages]
     _check(said)
 
@@ -123,10 +124,14 @@ async def chat_completions(
     assistant, conversation = await to_thread.run_sync(find)
     turns: Turns = state.turns
     if conversation is None:
-        conversation = await turns.begin(assistant, body.user, "openai", caller.id)
+        conversation = await turns.begin(
+            assistant, body.user, "openai", api_key_id=caller.api_key_id
+        )
         await to_thread.run_sync(_store_earlier, state.database, conversation, said[:-1])
     sampling = body.sampling(assistant)
-    turn = await turns.ask(Ask(conversation.id, said[-1]["content"], sampling))
+    question = Ask(conversation.id, said[-1]["content"], sampling, may_hand_over=False)
+    turn = await turns.ask(question)
+    assert isinstance(turn, Turn)  # a door that may not hand over gets an answer or an error
     headers = {"X-Conversation-Id": conversation.id, "X-Message-Id": turn.row.id}
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
@@ -154,11 +159,11 @@ def _check(said: ModelMessages) -> None:
 
 
 def _continued(
-    session: Session, assistant: Assistant, caller: ApiKey, earlier: ModelMessages
+    session: Session, assistant: Assistant, caller: Caller, earlier: ModelMessages
 ) -> Conversation | None:
-    if not earlier:
+    if not earlier or caller.api_key_id is None:
         return None
-    return conversations.with_transcript(session, assistant, caller.id, earlier)
+    return conversations.with_transcript(session, assistant, caller.api_key_id, earlier)
 
 
 def _store_earlier(database: Any, conversation: Conversation, earlier: ModelMessages) -> None:

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from sqlmodel import Session
 
-from feedback import adapters, cycles, datasets, decisions, tickets
+from feedback import adapters, audit, cycles, datasets, decisions, tickets
 from feedback.database import reading, writing
 from feedback.errors import NotFound
-from feedback.tables import Adapter, ApiKey, Assistant, Cycle, Promotion, Role
-from service.permissions import STAFF, allow, assistant_for
+from feedback.tables import Adapter, Assistant, Cycle, Promotion
+from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
 from service.shapes import (
     AdapterOut,
     CycleOut,
@@ -24,8 +24,8 @@ from service.shapes import (
 )
 
 router = APIRouter(prefix="/v1", tags=["operations"])
-Staff = Annotated[ApiKey, Depends(allow(*STAFF))]
-Operator = Annotated[ApiKey, Depends(allow(Role.OPERATOR))]
+Staff = Annotated[Caller, Depends(allow(*STAFF))]
+Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 
 
 @router.get("/adapters")
@@ -66,6 +66,7 @@ def promote(request: Request, new: NewPromotion, caller: Operator) -> PromotionO
         if adapter is not None:
             _owner(session, caller, adapter.assistant_id, f"adapter {new.adapter!r}")
         row = adapters.promote(session, owner, adapter, caller.name, new.reason)
+        _note(session, caller, owner, "adapter.promote", new.adapter, reason=new.reason)
         return _promotion_out(session, row)
 
 
@@ -74,7 +75,10 @@ def roll_back(request: Request, new: NewRollback, caller: Operator) -> Promotion
     """Make live again what was live before: another promotion."""
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        return _promotion_out(session, adapters.roll_back(session, owner, caller.name, new.reason))
+        row = adapters.roll_back(session, owner, caller.name, new.reason)
+        told = _promotion_out(session, row)
+        _note(session, caller, owner, "adapter.roll_back", told.adapter, reason=new.reason)
+        return told
 
 
 @router.post("/cycles", status_code=201)
@@ -82,7 +86,9 @@ def request_cycle(request: Request, new: NewCycle, caller: Operator) -> CycleOut
     """Ask the loop for a turn. It begins within seconds if a loop is running."""
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        return CycleOut.of(cycles.request(session, owner, caller.name), [])
+        cycle = cycles.request(session, owner, caller.name)
+        _note(session, caller, owner, "cycle.request", f"cycle {cycle.id}")
+        return CycleOut.of(cycle, [])
 
 
 @router.get("/cycles")
@@ -107,6 +113,8 @@ def stop_cycle(request: Request, cycle_id: str, caller: Operator) -> CycleOut:
     """Ask a cycle to end. What it has trained so far is kept in its run folder."""
     with writing(request.app.state.database) as session:
         cycle = cycles.stop(session, _cycle(session, caller, cycle_id), caller.name)
+        owner = session.get_one(Assistant, cycle.assistant_id)
+        _note(session, caller, owner, "cycle.stop", f"cycle {cycle.id}")
         return CycleOut.of(cycle, cycles.stages(session, cycle))
 
 
@@ -154,16 +162,23 @@ def create_ticket(request: Request, new: NewTicket, caller: Operator) -> TicketO
             new.topic,
             new.customer,
         )
+        _note(session, caller, owner, "ticket.create", f"ticket {ticket.external_id}")
         return TicketOut.of(ticket)
 
 
-def _owner(session: Session, caller: ApiKey, assistant_id: str, what: str) -> Assistant:
-    if caller.assistant_id not in (None, assistant_id):
+def _note(
+    session: Session, caller: Caller, owner: Assistant, act: str, subject: str, **detail: str
+) -> None:
+    audit.record(session, caller.actor(owner.id), act, subject, owner.id, **detail)
+
+
+def _owner(session: Session, caller: Caller, assistant_id: str, what: str) -> Assistant:
+    if caller.role_at(assistant_id) is None:
         raise NotFound(f"There is no {what}.")
     return session.get_one(Assistant, assistant_id)
 
 
-def _cycle(session: Session, caller: ApiKey, cycle_id: str) -> Cycle:
+def _cycle(session: Session, caller: Caller, cycle_id: str) -> Cycle:
     cycle = cycles.get(session, cycle_id)
     _owner(session, caller, cycle.assistant_id, f"cycle {cycle_id!r}")
     return cycle

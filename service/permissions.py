@@ -1,25 +1,72 @@
-"""Who may call what. Every route states its roles with `allow(...)`; a test walks them all."""
+"""Who may call what. Every route states its roles with `allow(...)`; a test walks them all.
+
+Whoever calls over the API shows one token: an API key, or a visitor's token from the widget. The consoles
+have a session cookie instead (service/console/session.py); both end as a `Caller`.
+"""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from anyio import to_thread
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from feedback import api_keys, assistants, conversations
+from feedback import api_keys, assistants, conversations, staff
+from feedback.audit import Actor
 from feedback.database import reading
 from feedback.errors import Denied, NotFound, Unauthenticated
-from feedback.tables import ApiKey, Assistant, Conversation, Message, Role
+from feedback.staff import Roles
+from feedback.tables import Assistant, Conversation, Message, Role
+from service import visitors
 
-EVERYONE = (Role.CUSTOMER, Role.AGENT, Role.OPERATOR)
-STAFF = (Role.AGENT, Role.OPERATOR)
+EVERYONE = (Role.CUSTOMER, Role.AGENT, Role.OPERATOR, Role.ADMIN)
+STAFF = (Role.AGENT, Role.OPERATOR, Role.ADMIN)
+OPERATORS = (Role.OPERATOR, Role.ADMIN)
+ADMINS = (Role.ADMIN,)
 
-bearer = HTTPBearer(auto_error=False, description="An API key: `understudy feedback keys create`.")
+bearer = HTTPBearer(
+    auto_error=False,
+    description="An API key (`understudy feedback keys create`), or a visitor's token of the widget.",
+)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a request: their name, their roles, and which of them this route lets through."""
+
+    name: str
+    roles: Roles
+    allowed: tuple[Role, ...]
+    api_key_id: str | None = None
+    customer_id: str | None = None
+    site_id: str | None = None
+    staff_id: str | None = None
+    address: str | None = None
+
+    def role_at(self, assistant_id: str) -> Role | None:
+        """The role held for an assistant, if this route lets it through."""
+        role = staff.role_at(self.roles, assistant_id)
+        return role if role in self.allowed else None
+
+    @property
+    def highest(self) -> Role:
+        """The highest role held for any assistant."""
+        return max(self.roles.values(), key=staff.rank)
+
+    @property
+    def is_customer(self) -> bool:
+        """Whether only their own conversations are their business."""
+        return self.highest == Role.CUSTOMER
+
+    def actor(self, assistant_id: str | None = None) -> Actor:
+        """For the audit log: who, in which role, from where."""
+        role = staff.role_at(self.roles, assistant_id) if assistant_id else None
+        return Actor(self.name, str(role or self.highest), self.address)
 
 
 class Allow:
-    """A dependency that lets only these roles through and hands the route the caller's key."""
+    """A dependency that lets only these roles through and hands the route its caller."""
 
     def __init__(self, *roles: Role) -> None:
         self.roles = roles
@@ -28,57 +75,106 @@ class Allow:
         self,
         request: Request,
         credentials: HTTPAuthorizationCredentials | None = Depends(bearer),
-    ) -> ApiKey:
-        """The caller's key; Unauthenticated without one, Denied for another role."""
+    ) -> Caller:
+        """The caller; Unauthenticated without a token, Denied for another role."""
         if credentials is None:
             raise Unauthenticated(
                 "Found no API key; expected the header 'Authorization: Bearer …'."
             )
         token = credentials.credentials
+        address = request.client.host if request.client else None
 
-        def look_up() -> ApiKey:
+        def look_up() -> Caller:
             with reading(request.app.state.database) as session:
-                return api_keys.identify(session, token)
+                if token.startswith(visitors.PREFIX):
+                    return self._visitor(request, session, token, address)
+                return self._key(session, token, address)
 
-        key = await to_thread.run_sync(look_up)
-        if key.role not in self.roles:
-            raise Denied(
-                f"This API key has the role {key.role!s}; expected {' or '.join(self.roles)}."
-            )
-        return key
+        return self.let_through(await to_thread.run_sync(look_up))
+
+    def let_through(self, caller: Caller) -> Caller:
+        """The caller, or Denied when none of their roles is one of the route's."""
+        if not any(role in self.roles for role in caller.roles.values()):
+            held = " or ".join(sorted({str(role) for role in caller.roles.values()})) or "none"
+            raise Denied(f"This caller has the role {held!r}; expected {' or '.join(self.roles)}.")
+        return caller
+
+    def _visitor(
+        self, request: Request, session: Session, token: str, address: str | None
+    ) -> Caller:
+        visitor = visitors.identify(session, request.app.state.secret, token)
+        return Caller(
+            name=visitor.name,
+            roles={visitor.assistant_id: Role.CUSTOMER},
+            allowed=self.roles,
+            customer_id=visitor.customer_id,
+            site_id=visitor.site_id,
+            address=address,
+        )
+
+    def _key(self, session: Session, token: str, address: str | None) -> Caller:
+        key = api_keys.identify(session, token)
+        person = api_keys.owner(session, key)
+        if person is not None:
+            roles = api_keys.roles_of_owner(session, key, person)
+            name = person.email
+        else:
+            roles, name = {key.assistant_id: Role(key.role)}, key.name
+        return Caller(
+            name=name,
+            roles=roles,
+            allowed=self.roles,
+            api_key_id=key.id,
+            staff_id=person.id if person else None,
+            address=address,
+        )
 
 
-def allow(*roles: Role) -> Callable[..., Awaitable[ApiKey]]:
+def allow(*roles: Role) -> Callable[..., Awaitable[Caller]]:
     """`Depends(allow(Role.AGENT))` on a route."""
     return Allow(*roles)
 
 
-def assistant_for(session: Session, key: ApiKey, name: str | None) -> Assistant:
-    """The assistant a caller means: the one its key is for, or the named one."""
-    own = session.get(Assistant, key.assistant_id) if key.assistant_id else None
-    if own is None:
-        return assistants.only(session, name)
-    if name is not None and name != own.name:
-        # Not Denied: a key must not tell which other assistants exist.
-        raise NotFound(f"There is no assistant named {name!r}. Known: {own.name!r}.")
-    return own
+def assistant_for(session: Session, caller: Caller, name: str | None) -> Assistant:
+    """The assistant a caller means: the named one, or the only one they have to do with."""
+    theirs = [each for each in assistants.every(session) if caller.role_at(each.id)]
+    if name is None:
+        if None in caller.roles:
+            return assistants.only(session, None)
+        if len(theirs) == 1:
+            return theirs[0]
+    found = next((each for each in theirs if each.name == name), None)
+    if found is None:
+        # Not Denied: a caller must not learn which other assistants exist.
+        known = ", ".join(repr(each.name) for each in theirs) or "none"
+        what = f"There is no assistant named {name!r}" if name else "Name an assistant"
+        raise NotFound(f"{what}. Known: {known}.")
+    return found
 
 
-def conversation_for(session: Session, key: ApiKey, conversation_id: str) -> Conversation:
-    """A conversation this caller may see. A customer's key sees only what it began."""
+def conversation_for(session: Session, caller: Caller, conversation_id: str) -> Conversation:
+    """A conversation this caller may see. Customers see only what they began."""
     conversation = conversations.get(session, conversation_id)
-    foreign = key.assistant_id not in (None, conversation.assistant_id)
-    others = key.role == Role.CUSTOMER and conversation.api_key_id != key.id
-    if foreign or others:
+    role = caller.role_at(conversation.assistant_id)
+    if role is None or (role == Role.CUSTOMER and not _is_theirs(caller, conversation)):
         raise NotFound(f"There is no conversation {conversation_id!r}.")
     return conversation
 
 
-def message_for(session: Session, key: ApiKey, message_id: str) -> Message:
-    """A message in a conversation this caller may see."""
+def _is_theirs(caller: Caller, conversation: Conversation) -> bool:
+    if caller.customer_id is not None:
+        return conversation.customer_id == caller.customer_id
+    return caller.api_key_id is not None and conversation.api_key_id == caller.api_key_id
+
+
+def message_for(session: Session, caller: Caller, message_id: str) -> Message:
+    """A message in a conversation this caller may see; a customer never sees a draft."""
     message = conversations.message(session, message_id)
     try:
-        conversation_for(session, key, message.conversation_id)
+        conversation = conversation_for(session, caller, message.conversation_id)
     except NotFound:
         raise NotFound(f"There is no message {message_id!r}.") from None
+    is_customer = caller.role_at(conversation.assistant_id) == Role.CUSTOMER
+    if is_customer and not conversations.told([message]):
+        raise NotFound(f"There is no message {message_id!r}.")
     return message

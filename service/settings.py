@@ -76,6 +76,28 @@ class ServiceSettings(PackageSettings):
     retry_after_seconds: int = Field(
         5, ge=1, description="What a customer is told to wait when the engine is down."
     )
+    public_url: str = Field(
+        "",
+        description="How browsers reach the service, such as https://help.example. Empty: as the "
+        "request says. Behind a proxy, set it: cookies are marked Secure when it begins with https.",
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Signs visitors' tokens. Empty: one is made in <var_dir>/secrets. Replicas must "
+        "share one.",
+    )
+    visitor_token_days: float = Field(
+        90.0, gt=0, description="How long a visitor of the widget is known again."
+    )
+    events_poll_seconds: float = Field(
+        1.0, gt=0, description="How often live views and the widget look for something new."
+    )
+    openid_issuer: str = Field(
+        "", description="OpenID Connect provider at which staff may sign in. Empty: none."
+    )
+    openid_client_id: str = Field("", description="Our client id there.")
+    openid_client_secret: SecretStr = Field(SecretStr(""), description="Our client secret there.")
+    openid_name: str = Field("single sign-on", description="What the sign-in button calls it.")
     swap_poll_seconds: float = Field(
         0.5, gt=0, description="How often the service looks for a new promotion."
     )

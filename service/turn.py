@@ -8,19 +8,29 @@ request sent again goes on from there.
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from anyio import to_thread
 from sqlalchemy import Engine as Database
+from sqlmodel import Session
 
-from feedback import assistants, conversations
+from feedback import assistants, conversations, handovers
 from feedback.assistants import Sampling
-from feedback.database import writing
+from feedback.database import reading, writing
+from feedback.desk import Desk, desk_of, why_hand_over
 from feedback.errors import Conflict, NotFound, Unavailable, UnderstudyError
 from feedback.settings import feedback_settings
-from feedback.tables import Adapter, Assistant, Conversation, Message, MessageState, Prompt
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Conversation,
+    Handling,
+    Message,
+    MessageState,
+    Prompt,
+)
 from feedback.transcript import ModelMessages, render, turns
 from service.answering import Answer
 from service.hot_swap import HotSwap
@@ -38,6 +48,8 @@ class Ask:
     text: str
     sampling: Sampling
     idempotency_key: str | None = None
+    may_hand_over: bool = True
+    """Whether the door can show the customer that a person takes over."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,15 @@ class Opened:
     messages: ModelMessages
     adapter: Adapter | None
     sampling: Sampling
+    desk: Desk
+    may_hand_over: bool
+
+
+@dataclass(frozen=True)
+class LeftToAPerson:
+    """A question was stored and the bot is silent: a person has the conversation, or is asked for."""
+
+    question: Message
 
 
 class Turn:
@@ -123,6 +144,10 @@ class Turn:
         return self.row
 
 
+class TakenOver(Conflict):
+    """An agent took the conversation while the bot was writing."""
+
+
 class Turns:
     """Opens turns and writes their answers. One per service process."""
 
@@ -155,23 +180,26 @@ class Turns:
         await asyncio.gather(*(turn.stop() for turn in list(self._running.values())))
 
     async def begin(
-        self, assistant: Assistant, customer: str | None, channel: str, api_key_id: str | None
+        self, assistant: Assistant, customer: str | None, channel: str, **whose: str | None
     ) -> Conversation:
-        """A new conversation in the voice that is live now."""
+        """A new conversation in the voice that is live now; `whose`: api_key_id or site_id."""
         adapter = await self._hot_swap.voice(assistant)
 
         def store() -> Conversation:
             with writing(self._database) as session:
-                return conversations.begin(
-                    session, assistant, adapter, customer, channel, api_key_id=api_key_id
-                )
+                return conversations.begin(session, assistant, adapter, customer, channel, **whose)
 
         return await to_thread.run_sync(store)
 
-    async def ask(self, ask: Ask) -> Turn:
-        """Store the question and begin the answer; a repeated request joins or resumes its first."""
+    async def ask(self, ask: Ask) -> Turn | LeftToAPerson:
+        """Store the question and begin the answer; a repeated request joins or resumes its first.
+
+        Where a person answers, or is asked for by this very message, the question is only stored.
+        """
         async with self._locks.setdefault(ask.conversation_id, asyncio.Lock()):
             opened = await to_thread.run_sync(self._open, ask)
+            if isinstance(opened, LeftToAPerson):
+                return opened
             turn = self._running.get(opened.answer.id) or Turn(opened)
             turn.join()
             if opened.answer.state == MessageState.WRITING and not turn.is_started:
@@ -179,10 +207,11 @@ class Turns:
                 turn.start(asyncio.create_task(self._write(turn, opened)))
             return turn
 
-    def _open(self, ask: Ask) -> Opened:
+    def _open(self, ask: Ask) -> Opened | LeftToAPerson:
         with writing(self._database) as session:
             conversation = conversations.get(session, ask.conversation_id, lock=True)
             assistant = session.get_one(Assistant, conversation.assistant_id)
+            desk = desk_of(assistant)
             adapter = (
                 session.get(Adapter, conversation.adapter_id) if conversation.adapter_id else None
             )
@@ -190,8 +219,13 @@ class Turns:
             if ask.idempotency_key:
                 pair = conversations.asked_before(session, conversation, ask.idempotency_key)
             if pair:
-                self._reopen(pair[1], same=pair[0].text == ask.text.strip())
                 question, answer = pair
+                self._check_same(question, ask.text)
+                if answer is None:
+                    return LeftToAPerson(question)
+                self._reopen(answer)
+            elif silent := self._for_a_person(session, conversation, desk, ask):
+                return silent
             else:
                 self._refuse_while_writing(conversations.messages_of(session, conversation.id))
                 question, answer = conversations.ask(
@@ -215,15 +249,34 @@ class Turns:
             limit = feedback_settings().transcript_max_chars
             sampling = Sampling(**(answer.sampling or {}))
             rendered = render(prompt.text, turns(before), limit)
-            return Opened(question, answer, rendered, adapter, sampling)
+            return Opened(question, answer, rendered, adapter, sampling, desk, ask.may_hand_over)
 
-    def _reopen(self, answer: Message, same: bool) -> None:
-        """A request sent again: joined while it runs here, resumed when it was cut off."""
-        if not same:
+    def _for_a_person(
+        self, session: Session, conversation: Conversation, desk: Desk, ask: Ask
+    ) -> LeftToAPerson | None:
+        """Store the question without an answer where a person has the word, or is now asked for."""
+        if conversation.handling == Handling.CLOSED:  # the customer is back: the bot is here again
+            conversation.handling, conversation.closed_at = Handling.BOT, None
+        silent = conversation.handling in (Handling.WAITING, Handling.PERSON)
+        why = why_hand_over(desk, ask.text) if ask.may_hand_over and not silent else None
+        if silent and not ask.may_hand_over:
+            raise Conflict("A person answers in this conversation; this door cannot show that.")
+        if not silent and why is None:
+            return None
+        question = conversations.write(session, conversation, ask.text, ask.idempotency_key)
+        if why is not None:
+            handovers.request(session, conversation, *why)
+        return LeftToAPerson(question)
+
+    def _check_same(self, question: Message, text: str) -> None:
+        if question.text != text.strip():
             raise Conflict(
                 "This idempotency key was used for another message of this conversation; "
                 "use a new key for a new message."
             )
+
+    def _reopen(self, answer: Message) -> None:
+        """A request sent again: joined while it runs here, resumed when it was cut off."""
         if answer.state == MessageState.WRITING and answer.id not in self._running:
             raise Conflict(
                 f"Message {answer.id!r} is still being written elsewhere; fetch it, or try again in "
@@ -250,7 +303,9 @@ class Turns:
         state, error = MessageState.COMPLETE, None
         try:
             async with asyncio.timeout(self._settings.answer_timeout_seconds):
-                await self._write_pieces(turn, answer, opened.adapter)
+                await self._while_the_bot_has_the_word(
+                    turn, self._write_pieces(turn, answer, opened.adapter)
+                )
         except asyncio.CancelledError:
             state = MessageState.INTERRUPTED
             error = UnderstudyError("The customer left before the answer was finished.")
@@ -270,7 +325,7 @@ class Turns:
             error = UnderstudyError("The answer failed; the service's log says why.")
         try:
             row = await asyncio.shield(
-                to_thread.run_sync(self._store, turn.row.id, answer, state, error)
+                to_thread.run_sync(self._store, turn.row.id, answer, state, error, opened)
             )
         except Exception:
             log.exception("answer %s could not be stored", turn.row.id)
@@ -281,6 +336,26 @@ class Turns:
             )
         self._running.pop(turn.row.id, None)
         turn.finish(row, error)
+
+    async def _while_the_bot_has_the_word(self, turn: Turn, work: Awaitable[None]) -> None:
+        """`work`, ended at once when an agent takes the conversation, on whichever service they did."""
+        writing_it = asyncio.ensure_future(work)
+        try:
+            while True:
+                pause_seconds = self._settings.events_poll_seconds
+                done, _ = await asyncio.wait([writing_it], timeout=pause_seconds)
+                if done:
+                    return writing_it.result()
+                if await to_thread.run_sync(self._was_ended, turn.row.id):
+                    raise TakenOver("A person has taken over this conversation.")
+        finally:
+            if not writing_it.done():
+                writing_it.cancel()
+                await asyncio.wait([writing_it])
+
+    def _was_ended(self, answer_id: str) -> bool:
+        with reading(self._database) as session:
+            return conversations.message(session, answer_id).state != MessageState.WRITING
 
     async def _write_pieces(self, turn: Turn, answer: Answer, adapter: Adapter | None) -> None:
         """One answer, one voice: a lost adapter is loaded again only before the first word."""
@@ -300,10 +375,19 @@ class Turns:
                 turn.add(piece)
 
     def _store(
-        self, answer_id: str, answer: Answer, state: MessageState, error: UnderstudyError | None
+        self,
+        answer_id: str,
+        answer: Answer,
+        state: MessageState,
+        error: UnderstudyError | None,
+        opened: Opened,
     ) -> Message:
         with writing(self._database) as session:
-            return conversations.finish(
+            row = conversations.message(session, answer_id)
+            conversation = conversations.get(session, row.conversation_id, lock=True)
+            if conversation.handling == Handling.PERSON and state == MessageState.COMPLETE:
+                state, error = MessageState.INTERRUPTED, TakenOver("A person took over.")
+            row = conversations.finish(
                 session,
                 answer_id,
                 state,
@@ -313,8 +397,13 @@ class Turns:
                 completion_tokens=answer.completion_tokens,
                 time_to_first_token_ms=answer.time_to_first_token_ms,
                 latency_ms=answer.latency_ms,
+                mean_logprob=answer.mean_logprob,
                 error=str(error) if error else None,
             )
+            why = why_hand_over(opened.desk, "", row.text)
+            if opened.may_hand_over and state == MessageState.COMPLETE and why:
+                handovers.request(session, conversation, *why)
+            return row
 
 
 def writer_name(settings: ServiceSettings) -> str:

@@ -58,6 +58,8 @@ class StandInEngine:
     """Cut the connection after this many words."""
     ignore_adapters: bool = False
     """Accept adapters and answer with the base all the same."""
+    confidence: float | None = None
+    """Log-probability of each token of an answer; None: a function of the weights."""
     running: int = 0
     aborted: int = 0
     adapters: dict[str, str] = field(default_factory=dict)
@@ -185,11 +187,12 @@ class StandInEngine:
         finish = "length" if len(answer) > body["max_tokens"] else "stop"
         answer = answer[: body["max_tokens"]]
         lead = " " if part and not part.endswith(" ") else ""
-        stream = self._stream(answer, lead, len(prompt), finish)
+        sure = weights if body.get("logprobs") else None
+        stream = self._stream(answer, lead, len(prompt), finish, sure)
         return StreamingResponse(stream, media_type="text/event-stream")
 
     async def _stream(
-        self, words: list[str], lead: str, prompt_tokens: int, finish: str
+        self, words: list[str], lead: str, prompt_tokens: int, finish: str, sure: str | None
     ) -> AsyncIterator[str]:
         self.running += 1
         try:
@@ -200,7 +203,11 @@ class StandInEngine:
                 if number == self.break_after:
                     raise ConnectionResetError("the stand-in breaks off, as it was told")
                 await asyncio.sleep(self.pause_seconds)
-                yield _chunk({"content": (lead if number == 0 else " ") + word})
+                piece = (lead if number == 0 else " ") + word
+                likely = (
+                    None if sure is None else self.confidence or logprob(sure, tokens_of(word)[0])
+                )
+                yield _chunk({"content": piece}, likely=likely)
             yield _chunk({}, finish)
             usage = {"prompt_tokens": prompt_tokens, "completion_tokens": len(words)}
             yield f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n"
@@ -219,8 +226,10 @@ def _prompt(messages: list[dict[str, str]]) -> list[int]:
     return tokens_of(" ".join(f"<{m['role']}> {m['content']}" for m in messages) + " <assistant>")
 
 
-def _chunk(delta: dict[str, str], finish: str | None = None) -> str:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+def _chunk(delta: dict[str, str], finish: str | None = None, likely: float | None = None) -> str:
+    choice: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": finish}
+    if likely is not None:
+        choice["logprobs"] = {"content": [{"token": "", "logprob": likely}]}
     return f"data: {json.dumps({'choices': [choice]})}\n\n"
 
 

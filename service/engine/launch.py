@@ -5,7 +5,6 @@ It does not watch, probe or talk to the engine (hot_swap.py does). Called by `un
 """
 
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -14,6 +13,7 @@ from typing import Literal, NoReturn
 
 from feedback.settings import FeedbackSettings
 from service.engine.embedded_model import base_model
+from service.kept_secret import kept_secret
 from service.settings import ServiceSettings
 
 BASE_NAME = "base"  # what the unadapted model is called in the engine's API
@@ -141,27 +141,7 @@ def engine_api_key(settings: ServiceSettings, var_dir: Path) -> str:
     """The secret between service and engine: the setting, or one made once and kept in var_dir."""
     if key := settings.engine_api_key.get_secret_value():
         return key
-    folder = var_dir / "secrets"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _read_or_create(folder / "engine_api_key")
-
-
-def _read_or_create(path: Path) -> str:
-    """Linking a finished file makes one process win, and nobody reads half a secret."""
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    if key := path.read_text().strip():
-        return key
-    raise RuntimeError(f"The file {str(path)!r} is empty; delete it and a new secret is made.")
+    return kept_secret(var_dir, "engine_api_key")
 
 
 def run(settings: ServiceSettings, feedback: FeedbackSettings) -> NoReturn:

@@ -102,6 +102,14 @@ def test_answers_stream_end_for_a_reason_and_count_their_tokens(subject: Subject
     assert made.time_to_first_token_ms <= made.latency_ms
 
 
+def test_an_answer_says_how_sure_the_model_was(subject: Subject, loaded: str) -> None:
+    async def ask(engine: Vllm) -> list[Answer]:
+        return [await answer(engine, MESSAGES, SHORT, name) for name in (None, loaded)]
+
+    for made in subject.with_engine(ask):
+        assert made.mean_logprob is not None and made.mean_logprob <= 0
+
+
 def test_greedy_answers_repeat_and_an_adapter_changes_them(subject: Subject, loaded: str) -> None:
     async def story(engine: Vllm) -> tuple[str, str, str]:
         texts = [

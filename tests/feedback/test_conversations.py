@@ -33,8 +33,8 @@ def test_a_question_and_the_row_of_its_answer_are_found_again_by_their_key(
         session, conversation, NIGHT, prompt, None, "embedded", {}, idempotency_key="k1"
     )
     found = conversations.asked_before(session, conversation, "k1")
-    assert found is not None
-    assert [row.id for row in found] == [row.id for row in asked]
+    assert found is not None and found[1] is not None
+    assert [found[0].id, found[1].id] == [row.id for row in asked]
     assert found[1].state == MessageState.WRITING
     assert conversations.asked_before(session, conversation, "k2") is None
 

@@ -6,42 +6,76 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from feedback.tables import Role
 from service.app import create_app
 from service.permissions import Allow
 from tests.service.conftest import Shop
 from tests.service.talk import ask, begin
 
-C, A, O = "customer", "agent", "operator"  # noqa: E741
+CUSTOMER, AGENT, OPERATOR, ADMIN = map(str, Role)
+EVERYONE = {CUSTOMER, AGENT, OPERATOR, ADMIN}
+STAFF = {AGENT, OPERATOR, ADMIN}
+OPERATORS = {OPERATOR, ADMIN}
+ADMINS = {ADMIN}
 EXPECTED = {
     "GET /health": "anyone",
     "GET /ready": "anyone",
-    "POST /v1/conversations": {C, A, O},
-    "GET /v1/conversations/{conversation_id}": {C, A, O},
-    "GET /v1/conversations/{conversation_id}/messages/{message_id}": {C, A, O},
-    "POST /v1/conversations/{conversation_id}/messages": {C, A, O},
-    "GET /v1/models": {C, A, O},
-    "GET /v1/models/{name}": {C, A, O},
-    "POST /v1/chat/completions": {C, A, O},
-    "POST /v1/messages/{message_id}/ratings": {C, A, O},
-    "POST /v1/messages/{message_id}/flags": {C, A, O},
-    "POST /v1/messages/{message_id}/corrections": {A, O},
-    "POST /v1/messages/{message_id}/demonstrations": {A, O},
-    "POST /v1/messages/{message_id}/approvals": {A, O},
-    "GET /v1/messages/{message_id}/feedback": {A, O},
-    "POST /v1/feedback/{feedback_id}/withdrawal": {A, O},
-    "GET /v1/adapters": {A, O},
-    "GET /v1/adapters/{name}": {A, O},
-    "GET /v1/promotions": {A, O},
-    "POST /v1/promotions": {O},
-    "POST /v1/rollbacks": {O},
-    "POST /v1/cycles": {O},
-    "GET /v1/cycles": {A, O},
-    "GET /v1/cycles/{cycle_id}": {A, O},
-    "POST /v1/cycles/{cycle_id}/stop": {O},
-    "GET /v1/decisions": {A, O},
-    "GET /v1/datasets": {A, O},
-    "GET /v1/tickets": {A, O},
-    "POST /v1/tickets": {O},
+    "POST /v1/conversations": EVERYONE,
+    "GET /v1/conversations/{conversation_id}": EVERYONE,
+    "GET /v1/conversations/{conversation_id}/messages/{message_id}": EVERYONE,
+    "POST /v1/conversations/{conversation_id}/messages": EVERYONE,
+    "GET /v1/models": EVERYONE,
+    "GET /v1/models/{name}": EVERYONE,
+    "POST /v1/chat/completions": EVERYONE,
+    "POST /v1/messages/{message_id}/ratings": EVERYONE,
+    "POST /v1/messages/{message_id}/flags": EVERYONE,
+    "POST /v1/messages/{message_id}/corrections": STAFF,
+    "POST /v1/messages/{message_id}/demonstrations": STAFF,
+    "POST /v1/messages/{message_id}/approvals": STAFF,
+    "GET /v1/messages/{message_id}/feedback": STAFF,
+    "POST /v1/feedback/{feedback_id}/withdrawal": STAFF,
+    "GET /v1/adapters": STAFF,
+    "GET /v1/adapters/{name}": STAFF,
+    "GET /v1/promotions": STAFF,
+    "POST /v1/promotions": OPERATORS,
+    "POST /v1/rollbacks": OPERATORS,
+    "POST /v1/cycles": OPERATORS,
+    "GET /v1/cycles": STAFF,
+    "GET /v1/cycles/{cycle_id}": STAFF,
+    "POST /v1/cycles/{cycle_id}/stop": OPERATORS,
+    "GET /v1/decisions": STAFF,
+    "GET /v1/datasets": STAFF,
+    "GET /v1/tickets": STAFF,
+    "POST /v1/tickets": OPERATORS,
+    "GET /v1/conversations": EVERYONE,
+    "GET /v1/conversations/{conversation_id}/events": EVERYONE,
+    "GET /v1/conversations/{conversation_id}/transcript": EVERYONE,
+    "POST /v1/conversations/{conversation_id}/handover": EVERYONE,
+    "POST /v1/conversations/{conversation_id}/satisfaction": EVERYONE,
+    "POST /v1/conversations/{conversation_id}/take": STAFF,
+    "POST /v1/conversations/{conversation_id}/release": STAFF,
+    "POST /v1/conversations/{conversation_id}/close": STAFF,
+    "POST /v1/conversations/{conversation_id}/drafts": STAFF,
+    "POST /v1/conversations/{conversation_id}/replies": STAFF,
+    "POST /v1/reviews": STAFF,
+    "POST /v1/reviews/next": STAFF,
+    "POST /v1/reviews/{review_id}/verdicts": STAFF,
+    "GET /v1/learned": STAFF,
+    "POST /v1/feedback/{feedback_id}/rechecks": STAFF,
+    "GET /widget.js": "anyone",
+    "GET /v1/widget/{site_key}": "anyone",
+    "POST /v1/widget/{site_key}/visitors": "anyone",
+    "GET /v1/staff": ADMINS,
+    "POST /v1/staff": ADMINS,
+    "POST /v1/staff/{person}/role": ADMINS,
+    "POST /v1/staff/{person}/password-link": OPERATORS,
+    "POST /v1/staff/{person}/disable": ADMINS,
+    "POST /v1/staff/{person}/enable": ADMINS,
+    "GET /v1/sites": OPERATORS,
+    "POST /v1/sites": ADMINS,
+    "POST /v1/sites/{site_id}/revoke": ADMINS,
+    "GET /v1/audit": ADMINS,
+    "GET /v1/audit.csv": ADMINS,
 }
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 
@@ -66,6 +100,7 @@ def test_every_route_is_in_the_table_and_states_the_roles_it_says(
     shop: Shop, settings: Any
 ) -> None:
     found = routes(create_app(settings, shop.database))
+    found = {name: route for name, route in found.items() if " /console" not in name}
     assert set(found) == set(EXPECTED)
     for name, route in found.items():
         allows = [d.call for d in route.dependant.dependencies if isinstance(d.call, Allow)]
@@ -79,9 +114,12 @@ def test_every_role_gets_through_or_is_refused_as_the_table_says(shop: Shop, nam
     path = path.replace("{", "").replace("}", "")
     with httpx.Client(base_url=shop.url, trust_env=False, timeout=30) as client:
         stranger = client.request(method, path, json={})
-        for role in (C, A, O):
+        for role in Role:
             headers = {"Authorization": f"Bearer {shop.keys[role]}"}
-            status = client.request(method, path, json={}, headers=headers).status_code
+            response = client.request(method, path, json={}, headers=headers)
+            status = response.status_code
+            if "belongs to nobody" in response.text:
+                continue  # a person's act: tests/service/test_desk.py has personal keys
             if EXPECTED[name] == "anyone" or role in EXPECTED[name]:
                 assert status not in (401, 403), (name, role, status)
             else:

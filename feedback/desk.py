@@ -1,0 +1,164 @@
+"""How an assistant's support desk works: opening hours, when a person takes over, what is reviewed.
+
+Kept in `assistant.desk`. Pure: nothing here reads a row or the clock.
+"""
+
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from feedback.desk_tables import HandoverReason
+from feedback.errors import Invalid
+from feedback.tables import Assistant
+
+
+class Day(StrEnum):
+    """A day of the week."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+class Span(BaseModel):
+    """A part of a day in which people are there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    opens: time
+    closes: time
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"found the time zone {name!r}, expected one like 'Europe/Berlin'")
+    return name
+
+
+class Rule(BaseModel):
+    """Customers' words that always go to a person."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=80, description="Shown to agents as the reason.")
+    phrases: list[str] = Field(min_length=1, description="Any of these in the customer's message.")
+
+
+class Desk(BaseModel):
+    """An assistant's support desk."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        "UTC", description="Where the opening hours are meant."
+    )
+    hours: dict[Day, list[Span]] = Field(
+        {}, description="When people are there, by day. Empty: always."
+    )
+    reply_within_hours: int = Field(
+        24, ge=1, description="What a customer is told to expect out of hours."
+    )
+    customer_asks: list[str] = Field(
+        [
+            "talk to a person",
+            "speak to a person",
+            "talk to a human",
+            "speak to a human",
+            "real person",
+            "human agent",
+            "speak to someone",
+            "talk to someone",
+        ],
+        description="Customers' phrases that ask for a person.",
+    )
+    bot_cannot: list[str] = Field(
+        [
+            "i can't help with that",
+            "i cannot help with that",
+            "i am not able to help",
+            "i'm not able to help",
+            "hand you over to",
+            "connect you with a colleague",
+        ],
+        description="Phrases in an answer that say the bot cannot.",
+    )
+    rules: list[Rule] = Field([], description="Topics that always go to a person.")
+    low_confidence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Answers below this mean token probability count as low confidence.",
+    )
+    review_percent: int = Field(
+        5, ge=0, le=100, description="Share of answers put into the review queue at random."
+    )
+    second_review_percent: int = Field(
+        20, ge=0, le=100, description="Share of reviewed answers that a second person looks at."
+    )
+
+
+def desk_of(assistant: Assistant) -> Desk:
+    """How an assistant's desk works."""
+    return Desk(**assistant.desk)
+
+
+def check_desk(given: dict[str, object]) -> Desk:
+    """A desk from a form or a file, or Invalid with what is wrong in it."""
+    try:
+        return Desk.model_validate(given)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise Invalid(f"The desk's settings are not right. {problems}.") from None
+
+
+def why_hand_over(desk: Desk, question: str, answer: str = "") -> tuple[HandoverReason, str] | None:
+    """Why a person should take over after this exchange, with the words that say so; or None."""
+    asked, said = _plain(question), _plain(answer)
+    for phrase in desk.customer_asks:
+        if _plain(phrase) in asked:
+            return HandoverReason.CUSTOMER_ASKED, f"said “{phrase}”"
+    for rule in desk.rules:
+        if any(_plain(phrase) in asked for phrase in rule.phrases):
+            return HandoverReason.RULE, rule.name
+    for phrase in desk.bot_cannot:
+        if _plain(phrase) in said:
+            return HandoverReason.BOT_CANNOT, f"said “{phrase}”"
+    return None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().replace("\u2019", "'").split())
+
+
+def is_open(desk: Desk, at: datetime) -> bool:
+    """Whether people are there. `at` is aware."""
+    if not any(desk.hours.values()):
+        return True
+    local = at.astimezone(ZoneInfo(desk.timezone))
+    spans = desk.hours.get(list(Day)[local.weekday()], [])
+    return any(span.opens <= local.time() < span.closes for span in spans)
+
+
+def next_opening(desk: Desk, at: datetime) -> datetime | None:
+    """When people are there again (aware, in the desk's own zone); None while they are."""
+    if is_open(desk, at):
+        return None
+    zone = ZoneInfo(desk.timezone)
+    local = at.astimezone(zone)
+    for ahead in range(8):
+        day = (local + timedelta(days=ahead)).date()
+        for span in sorted(desk.hours.get(list(Day)[day.weekday()], []), key=lambda s: s.opens):
+            opening = datetime.combine(day, span.opens, tzinfo=zone)
+            if opening > local:
+                return opening
+    return None

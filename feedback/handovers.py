@@ -1,0 +1,271 @@
+"""A person takes over: asked for, taken by one agent, handed back or closed. Daily work teaches, too.
+
+What an agent sends from the bot's draft is a correction where they changed it and an approval where
+they did not; what they write from scratch is a demonstration.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+from feedback import conversations, corrections
+from feedback.desk import desk_of, is_open
+from feedback.desk_tables import Handover, HandoverReason, Staff
+from feedback.errors import Conflict, Invalid
+from feedback.tables import (
+    Assistant,
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    Handling,
+    Message,
+    MessageState,
+    Role,
+    Speaker,
+    now,
+)
+
+
+def request(
+    session: Session, conversation: Conversation, reason: HandoverReason, detail: str = ""
+) -> Handover:
+    """Put a conversation into the human queue; one that is there already stays where it is."""
+    conversation = conversations.get(session, conversation.id, lock=True)
+    running = current(session, conversation)
+    if running is not None:
+        return running
+    assistant = session.get_one(Assistant, conversation.assistant_id)
+    handover = Handover(
+        conversation_id=conversation.id,
+        reason=reason,
+        detail=detail[:400],
+        out_of_hours=not is_open(desk_of(assistant), now()),
+    )
+    conversation.handling = Handling.WAITING
+    conversation.waiting_since = handover.created_at
+    conversation.closed_at = None
+    session.add(handover)
+    session.flush()
+    return handover
+
+
+def current(session: Session, conversation: Conversation) -> Handover | None:
+    """The hand-over under way, waiting or taken."""
+    return session.exec(
+        select(Handover)
+        .where(Handover.conversation_id == conversation.id, col(Handover.ended_at).is_(None))
+        .order_by(col(Handover.created_at).desc())
+    ).first()
+
+
+def history(session: Session, conversation: Conversation) -> list[Handover]:
+    """Every hand-over of a conversation, oldest first."""
+    return list(
+        session.exec(
+            select(Handover)
+            .where(Handover.conversation_id == conversation.id)
+            .order_by(col(Handover.created_at), col(Handover.id))
+        )
+    )
+
+
+def people_ahead(session: Session, conversation: Conversation) -> int:
+    """How many conversations of the same assistant have waited for longer."""
+    if conversation.handling != Handling.WAITING or conversation.waiting_since is None:
+        return 0
+    return session.exec(
+        select(func.count())
+        .select_from(Conversation)
+        .where(
+            Conversation.assistant_id == conversation.assistant_id,
+            Conversation.handling == Handling.WAITING,
+            col(Conversation.waiting_since) < conversation.waiting_since,
+        )
+    ).one()
+
+
+def take(session: Session, conversation: Conversation, person: Staff) -> Handover:
+    """One agent takes a conversation; the bot is silent from now on. Two cannot."""
+    conversation = conversations.get(session, conversation.id, lock=True)
+    if conversation.handling == Handling.PERSON and conversation.assigned_to_id != person.id:
+        holder = session.get_one(Staff, conversation.assigned_to_id)
+        raise Conflict(f"{holder.name} has taken this conversation already.")
+    handover = current(session, conversation) or request(
+        session, conversation, HandoverReason.AGENT_STEPPED_IN
+    )
+    handover.taken_by_id = person.id
+    handover.taken_at = handover.taken_at or now()
+    conversation.handling = Handling.PERSON
+    conversation.assigned_to_id = person.id
+    conversation.waiting_since = None
+    _silence(session, conversation)
+    session.flush()
+    return handover
+
+
+def _silence(session: Session, conversation: Conversation) -> None:
+    """An answer being written ends here; whoever writes it finds it ended and stops."""
+    for message in conversations.messages_of(session, conversation.id):
+        if message.state == MessageState.WRITING:
+            message.state = MessageState.INTERRUPTED
+            message.finished_at = now()
+            message.error = "A person took over."
+
+
+def hand_back(session: Session, conversation: Conversation, person: Staff) -> Conversation:
+    """The bot answers again."""
+    return _let_go(session, conversation, person, Handling.BOT)
+
+
+def close(session: Session, conversation: Conversation, person: Staff) -> Conversation:
+    """Done. The customer's next message opens it again, with the bot."""
+    return _let_go(session, conversation, person, Handling.CLOSED)
+
+
+def _let_go(
+    session: Session, conversation: Conversation, person: Staff, handling: Handling
+) -> Conversation:
+    conversation = conversations.get(session, conversation.id, lock=True)
+    _check_theirs(session, conversation, person)
+    handover = current(session, conversation)
+    if handover is not None:
+        handover.ended_at = now()
+    conversation.handling = handling
+    conversation.assigned_to_id = None
+    conversation.waiting_since = None
+    conversation.closed_at = now() if handling == Handling.CLOSED else None
+    session.flush()
+    return conversation
+
+
+def _check_theirs(session: Session, conversation: Conversation, person: Staff) -> None:
+    if conversation.assigned_to_id not in (None, person.id):
+        holder = session.get_one(Staff, conversation.assigned_to_id)
+        raise Conflict(f"{holder.name} has this conversation; ask them to hand it back.")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An agent's message and what it taught."""
+
+    message: Message
+    feedback: Feedback | None
+
+
+def send(
+    session: Session,
+    conversation: Conversation,
+    person: Staff,
+    text: str,
+    draft_id: str | None = None,
+    idempotency_key: str | None = None,
+) -> Sent:
+    """An agent's message to the customer. Sent again under its key, it is sent once."""
+    conversation = conversations.get(session, conversation.id, lock=True)
+    if idempotency_key and (earlier := _sent_before(session, conversation, idempotency_key)):
+        return Sent(earlier, None)
+    if conversation.handling != Handling.PERSON or conversation.assigned_to_id != person.id:
+        raise Conflict("Take this conversation first; then the customer hears you and not the bot.")
+    text = conversations.check_text(text)
+    question = last_question(session, conversation)
+    message = conversations.say(
+        session,
+        conversation,
+        Speaker.AGENT,
+        text,
+        author=person.name,
+        finished_at=now(),
+        reply_to_id=question.id if question else None,
+        idempotency_key=idempotency_key,
+    )
+    return Sent(message, _taught(session, conversation, person, text, draft_id, question))
+
+
+def _sent_before(
+    session: Session, conversation: Conversation, idempotency_key: str
+) -> Message | None:
+    return session.exec(
+        select(Message).where(
+            Message.conversation_id == conversation.id,
+            Message.idempotency_key == idempotency_key,
+            Message.speaker == Speaker.AGENT,
+        )
+    ).first()
+
+
+def last_question(session: Session, conversation: Conversation) -> Message | None:
+    """What the customer said last."""
+    return session.exec(
+        select(Message)
+        .where(Message.conversation_id == conversation.id, Message.speaker == Speaker.CUSTOMER)
+        .order_by(col(Message.position).desc())
+    ).first()
+
+
+def _taught(
+    session: Session,
+    conversation: Conversation,
+    person: Staff,
+    text: str,
+    draft_id: str | None,
+    question: Message | None,
+) -> Feedback | None:
+    """The training signal in a message: a correction, an approval or a demonstration."""
+    if draft_id is not None:
+        draft = conversations.message(session, draft_id)
+        if draft.conversation_id != conversation.id or draft.state != MessageState.DRAFT:
+            raise Invalid(f"Message {draft_id!r} is not a draft of this conversation.")
+        if draft.text.strip() == text:
+            return _give(session, draft, FeedbackKind.APPROVAL, person)
+        return _give(session, draft, FeedbackKind.CORRECTION, person, text)
+    if question is None:
+        return None
+    if _answered_since(session, conversation, question):
+        return None  # a second message to the same question: its first already taught
+    return _give(session, question, FeedbackKind.DEMONSTRATION, person, text)
+
+
+def _give(
+    session: Session, about: Message, kind: FeedbackKind, person: Staff, text: str | None = None
+) -> Feedback:
+    return corrections.give(session, about.id, kind, person.email, Role.AGENT, text=text)
+
+
+def _answered_since(session: Session, conversation: Conversation, question: Message) -> bool:
+    """Whether an agent had answered this question before the message just sent."""
+    sent = session.exec(
+        select(func.count())
+        .select_from(Message)
+        .where(
+            Message.conversation_id == conversation.id,
+            Message.speaker == Speaker.AGENT,
+            Message.reply_to_id == question.id,
+        )
+    ).one()
+    return sent > 1
+
+
+def keep_draft(session: Session, conversation: Conversation, text: str, **how: Any) -> Message:
+    """Keep what the bot would say now as a draft; `how` names the columns that reproduce it."""
+    question = last_question(session, conversation)
+    if question is None:
+        raise Invalid("There is nothing to answer yet: the customer has not said anything.")
+    return conversations.say(
+        session,
+        conversation,
+        Speaker.ASSISTANT,
+        text,
+        state=MessageState.DRAFT,
+        reply_to_id=question.id,
+        finished_at=now(),
+        **how,
+    )
+
+
+def waiting_minutes(conversation: Conversation, at: datetime) -> int:
+    """How long a customer has waited."""
+    if conversation.waiting_since is None:
+        return 0
+    return int((at - conversation.waiting_since).total_seconds() // 60)

@@ -1,0 +1,40 @@
+"""Puts the consoles' pages into the service: routes, static files, and errors a person can read."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from service.console import live, sign_in
+from service.console.pages import HERE, is_part, page
+from service.console.session import SignInFirst
+
+PAGES = (sign_in, live)
+
+
+def add_to(app: FastAPI) -> None:
+    """Every page, under /console."""
+    app.mount("/console/static", StaticFiles(directory=HERE / "static"), name="static")
+    htmx = StaticFiles(packages=[("js_lib_htmx", "static")])
+    app.mount("/console/lib", htmx, name="lib")
+    for each in PAGES:
+        app.include_router(each.router)
+
+
+def show_error(request: Request, error: Exception, status: int) -> Response | None:
+    """A refusal as a page, or as a notice for htmx; None for what is not a console page."""
+    if not request.url.path.startswith("/console"):
+        return None
+    if isinstance(error, SignInFirst):
+        return _to_sign_in(request)
+    if is_part(request):
+        return page(request, None, "notice.html", status, sentence=str(error), kind="error")
+    seat = getattr(request.state, "seat", None)
+    return page(request, seat, "error.html", status, sentence=str(error))
+
+
+def _to_sign_in(request: Request) -> Response:
+    path = request.url.path
+    if is_part(request):  # htmx follows this with a whole page load
+        return Response(status_code=401, headers={"HX-Redirect": "/console/sign-in"})
+    onward = f"?next={path}" if request.method == "GET" and path != "/console" else ""
+    return RedirectResponse(f"/console/sign-in{onward}", 303)

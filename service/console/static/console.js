@@ -1,0 +1,153 @@
+// What the consoles do in the browser: keys, live updates, confirmations, diffs, the theme. No framework:
+// htmx fetches parts of pages, this wires the rest by data-* attributes. Nothing is evaluated from text.
+(() => {
+  "use strict";
+  const $ = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+  // Notices: what went wrong or was done, told for some seconds and to screen readers.
+  function notify(text, kind = "done") {
+    const place = $("#notices");
+    if (!place) return;
+    const notice = document.createElement("p");
+    notice.className = `notice ${kind}`;
+    notice.textContent = text;
+    place.append(notice);
+    setTimeout(() => notice.remove(), kind === "error" ? 12000 : 5000);
+  }
+  document.addEventListener("htmx:responseError", (event) => {
+    const parsed = new DOMParser().parseFromString(event.detail.xhr.responseText || "", "text/html");
+    notify(parsed.body.textContent.trim() || "The server could not do that.", "error");
+  });
+  document.addEventListener("htmx:sendError", () => notify("The server does not answer. Nothing was lost; try again.", "error"));
+  document.addEventListener("notice", (event) => notify(event.detail.value ?? event.detail.text ?? "", event.detail.kind));
+
+  // Theme: the system's, or the person's choice, kept in a cookie so that pages come in it.
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-theme-switch]")) return;
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    document.cookie = `understudy_theme=${root.dataset.theme}; path=/console; max-age=31536000; samesite=lax`;
+  });
+
+  // A choice that leads to another page: data-navigate="/console/{}/inbox".
+  document.addEventListener("change", (event) => {
+    const to = event.target.dataset?.navigate;
+    if (to) location.assign(to.replace("{}", encodeURIComponent(event.target.value)));
+  });
+
+  // Confirmations name what will change: data-confirm on a form or button.
+  function confirmed(text, label) {
+    return new Promise((resolve) => {
+      const dialog = document.createElement("dialog");
+      const question = document.createElement("p");
+      question.textContent = text;
+      const buttons = document.createElement("div");
+      buttons.className = "row end";
+      const no = Object.assign(document.createElement("button"), { type: "button", textContent: "Cancel" });
+      const yes = Object.assign(document.createElement("button"), { type: "button", textContent: label || "Go ahead", className: "primary" });
+      no.onclick = () => dialog.close("no");
+      yes.onclick = () => dialog.close("yes");
+      buttons.append(no, yes);
+      dialog.append(question, buttons);
+      dialog.setAttribute("aria-label", "Please confirm");
+      dialog.onclose = () => { dialog.remove(); resolve(dialog.returnValue === "yes"); };
+      document.body.append(dialog);
+      dialog.showModal();
+      yes.focus();
+    });
+  }
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.dataset.confirm || form.dataset.confirmed) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const submitter = event.submitter;
+    if (await confirmed(form.dataset.confirm, form.dataset.confirmLabel)) {
+      form.dataset.confirmed = "yes";
+      form.requestSubmit(submitter);
+      delete form.dataset.confirmed;
+    }
+  }, true);
+
+  // Keys: data-key="a" on a button, link or field. Ignored while somebody types.
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && typing?.form) {
+      event.preventDefault();
+      typing.form.requestSubmit($("[data-enter]", typing.form) || undefined);
+      return;
+    }
+    if (event.key === "Escape" && typing) { typing.blur(); return; }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]")) return;
+    const target = all("[data-key]").find((each) => each.dataset.key === event.key && each.offsetParent !== null && !each.disabled);
+    if (!target) return;
+    event.preventDefault();
+    if (target.matches("input:not([type=checkbox]):not([type=radio]), textarea, select")) target.focus();
+    else if (target.matches("details")) { target.open = !target.open; $("textarea, input", target)?.focus(); }
+    else target.click();
+  });
+
+  // Lists: j and k move through data-list, Enter opens.
+  document.addEventListener("keydown", (event) => {
+    if (!["j", "k"].includes(event.key) || event.target.closest("input, textarea, select")) return;
+    const items = all("[data-list] .item");
+    if (!items.length) return;
+    const at = items.indexOf(document.activeElement);
+    const next = items[Math.min(items.length - 1, Math.max(0, at + (event.key === "j" ? 1 : -1)))];
+    next.focus();
+    event.preventDefault();
+  });
+
+  // Live: data-live="/console/…/live" listens for server-sent events; htmx elements with
+  // hx-trigger="live from:body" load themselves anew when something changed.
+  let source;
+  function listen() {
+    const element = $("[data-live]");
+    if (!element) return;
+    source?.close();
+    source = new EventSource(element.dataset.live);
+    source.addEventListener("changed", () => document.body.dispatchEvent(new CustomEvent("live")));
+    addEventListener("pagehide", () => source.close(), { once: true });
+  }
+
+  // Diffs: <textarea data-diff-of="id" data-diff-into="id"> shows what was changed, word by word, as one types.
+  function pieces(text) { return text.match(/\s+|[^\s]+/g) || []; }
+  function diff(before, after) {
+    const a = pieces(before), b = pieces(after);
+    const table = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
+    for (let i = a.length - 1; i >= 0; i--)
+      for (let j = b.length - 1; j >= 0; j--)
+        table[i][j] = a[i] === b[j] ? table[i + 1][j + 1] + 1 : Math.max(table[i + 1][j], table[i][j + 1]);
+    const out = [];
+    const put = (kind, text) => { const last = out.at(-1); if (last && last[0] === kind) last[1] += text; else out.push([kind, text]); };
+    let i = 0, j = 0;
+    while (i < a.length || j < b.length) {
+      if (i < a.length && j < b.length && a[i] === b[j]) { put("", a[i]); i++; j++; }
+      else if (j < b.length && (i === a.length || table[i][j + 1] > table[i + 1][j])) put("ins", b[j++]);
+      else put("del", a[i++]);
+    }
+    return out;
+  }
+  function showDiff(field) {
+    const before = document.getElementById(field.dataset.diffOf), into = document.getElementById(field.dataset.diffInto);
+    if (!before || !into) return;
+    const text = before.dataset.text ?? before.textContent;
+    into.replaceChildren(...diff(text, field.value).map(([kind, piece]) => {
+      const node = document.createElement(kind || "span");
+      node.textContent = piece;
+      return node;
+    }));
+    into.hidden = field.value.trim() === text.trim();
+  }
+  document.addEventListener("input", (event) => { if (event.target.dataset?.diffOf) showDiff(event.target); });
+
+  function ready(root) {
+    all("textarea[data-diff-of]", root).forEach(showDiff);
+    $("[data-focus]", root)?.focus();
+  }
+  document.addEventListener("htmx:load", (event) => ready(event.target));
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => { listen(); ready(document); });
+  else { listen(); ready(document); }
+})();

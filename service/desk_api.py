@@ -1,0 +1,384 @@
+"""The desk's door: lists and search of conversations, hand-overs to a person, drafts, reviews, rechecks.
+
+Customers reach a few of these for their own conversations; the rest is for staff. Taking a conversation
+or reviewing an answer is a person's act: over the API that needs a personal key.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from sqlmodel import Session
+
+from feedback import (
+    audit,
+    conversations,
+    corrections,
+    handovers,
+    inbox,
+    learned,
+    reviews,
+    search,
+)
+from feedback.database import reading, writing
+from feedback.desk_tables import HandoverReason, Staff, Verdict
+from feedback.errors import Denied, NotFound
+from feedback.inbox import View
+from feedback.tables import (
+    Assistant,
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    MessageState,
+    Role,
+    Speaker,
+)
+from service.drafting import draft
+from service.following import NO_BUFFERING, event
+from service.permissions import (
+    EVERYONE,
+    STAFF,
+    Caller,
+    allow,
+    assistant_for,
+    conversation_for,
+)
+from service.shapes import (
+    AnswerOut,
+    ConversationOut,
+    ConversationRow,
+    FeedbackOut,
+    HandoverOut,
+    LearnedOut,
+    MessageOut,
+    NewHandover,
+    NewSatisfaction,
+    NewSent,
+    NewVerdict,
+    RecheckOut,
+    ReviewOut,
+    SentOut,
+    conversation_out,
+)
+
+router = APIRouter(prefix="/v1", tags=["desk"])
+Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
+OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
+HEARTBEAT_SECONDS = 15.0
+
+
+@router.get("/conversations")
+def list_conversations(
+    request: Request,
+    caller: Anyone,
+    assistant: str | None = None,
+    view: View = View.ALL,
+    q: Annotated[str, Query(max_length=200, description="Words to search for.")] = "",
+    after: Annotated[str | None, Query(description="The last id of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[ConversationRow]:
+    """Conversations, newest first: a saved view or a search for staff, a customer's own for them."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        if caller.role_at(owner.id) == Role.CUSTOMER:
+            rows = inbox.of_customer(session, owner, caller.customer_id, caller.api_key_id, limit)
+        elif q.strip():
+            rows = search.find(session, owner, q, limit)
+        else:
+            rows = inbox.page(session, owner, view, caller.staff_id, after, limit)
+        return [ConversationRow.of(row.conversation, row.customer) for row in rows]
+
+
+@router.get("/conversations/{conversation_id}/events")
+async def follow_conversation(
+    request: Request,
+    conversation_id: str,
+    caller: Anyone,
+    after: Annotated[int, Query(description="Position of the last message already known.")] = -1,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """Live: `message` for each finished message after a position, `conversation` when it changes hands."""
+
+    def find() -> Conversation:
+        with reading(request.app.state.database) as session:
+            return conversation_for(session, caller, conversation_id)
+
+    await to_thread.run_sync(find)
+    known = int(last_event_id) if last_event_id and last_event_id.isdigit() else after
+    stream = _events(request, conversation_id, caller, known)
+    return StreamingResponse(stream, headers=NO_BUFFERING, media_type="text/event-stream")
+
+
+async def _events(
+    request: Request, conversation_id: str, caller: Caller, known: int
+) -> AsyncIterator[bytes]:
+    state = request.app.state
+    shown: str | None = None
+    silent_seconds = 0.0
+
+    def look() -> tuple[ConversationOut, list[MessageOut]]:
+        with reading(state.database) as session:
+            conversation = conversation_for(session, caller, conversation_id)
+            said = conversations.told(conversations.messages_of(session, conversation_id))
+            new = []
+            for message in said:
+                if message.position <= known:
+                    continue
+                if message.state == MessageState.WRITING:
+                    break  # what comes after it waits, so that the order stays
+                new.append(MessageOut.of(message))
+            return ConversationOut(**conversation_out(session, conversation)), new
+
+    while True:
+        about, new = await to_thread.run_sync(look)
+        for message in new:
+            known = message.position
+            yield b"id: %d\n" % known + event("message", message.model_dump(mode="json"))
+        if (now := about.model_dump_json()) != shown:
+            shown = now
+            yield event("conversation", about.model_dump(mode="json"))
+        elif silent_seconds >= HEARTBEAT_SECONDS:
+            silent_seconds = 0.0
+            yield b": still here\n\n"
+        if state.leaving.is_set() or await request.is_disconnected():
+            return
+        await asyncio.sleep(state.settings.events_poll_seconds)
+        silent_seconds += state.settings.events_poll_seconds
+
+
+@router.get("/conversations/{conversation_id}/transcript", response_class=PlainTextResponse)
+def read_transcript(request: Request, conversation_id: str, caller: Anyone) -> PlainTextResponse:
+    """The conversation as plain text, to keep."""
+    with reading(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        assistant = session.get_one(Assistant, conversation.assistant_id)
+        said = conversations.told(conversations.messages_of(session, conversation_id))
+    names = {Speaker.CUSTOMER: "You", Speaker.ASSISTANT: assistant.title, Speaker.AGENT: "Agent"}
+    lines = [f"{assistant.title}, {conversation.created_at:%Y-%m-%d %H:%M} UTC", ""]
+    for message in said:
+        if message.text:
+            who = message.author or names[Speaker(message.speaker)]
+            lines += [f"{who} ({message.created_at:%H:%M}):", message.text, ""]
+    attachment = f'attachment; filename="conversation-{conversation.created_at:%Y-%m-%d}.txt"'
+    return PlainTextResponse("\n".join(lines), headers={"Content-Disposition": attachment})
+
+
+@router.post("/conversations/{conversation_id}/handover", status_code=201)
+def ask_for_a_person(
+    request: Request, conversation_id: str, new: NewHandover, caller: Anyone
+) -> ConversationOut:
+    """Talk to a person: the conversation goes to the human queue. Asking twice changes nothing."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        is_customer = caller.role_at(conversation.assistant_id) == Role.CUSTOMER
+        reason = HandoverReason.CUSTOMER_ASKED if is_customer else HandoverReason.AGENT_STEPPED_IN
+        handovers.request(session, conversation, reason, new.detail or "pressed the button")
+        if not is_customer:
+            _note(session, caller, conversation, "conversation.hand_over")
+        return _out(session, conversation)
+
+
+@router.post("/conversations/{conversation_id}/satisfaction", status_code=201)
+def rate_conversation(
+    request: Request, conversation_id: str, new: NewSatisfaction, caller: Anyone
+) -> ConversationOut:
+    """How satisfied the customer was, 1 (not at all) to 5 (very). The newest word counts."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        if caller.role_at(conversation.assistant_id) != Role.CUSTOMER:
+            raise Denied("Only the customer says how satisfied they were.")
+        conversation.satisfaction = new.value
+        session.add(conversation)
+        return _out(session, conversation)
+
+
+@router.post("/conversations/{conversation_id}/take", status_code=201)
+def take(request: Request, conversation_id: str, caller: OfStaff) -> HandoverOut:
+    """Take a conversation: the bot is silent at once, the customer sees who is there."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        person = person_of(session, caller)
+        handover = handovers.take(session, conversation, person)
+        _note(session, caller, conversation, "conversation.take")
+        return HandoverOut.of(handover, person.name)
+
+
+@router.post("/conversations/{conversation_id}/release", status_code=201)
+def hand_back(request: Request, conversation_id: str, caller: OfStaff) -> ConversationOut:
+    """Hand a conversation back: the bot answers again."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        handovers.hand_back(session, conversation, person_of(session, caller))
+        _note(session, caller, conversation, "conversation.hand_back")
+        return _out(session, conversation)
+
+
+@router.post("/conversations/{conversation_id}/close", status_code=201)
+def close(request: Request, conversation_id: str, caller: OfStaff) -> ConversationOut:
+    """Done. The customer's next message opens it again."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        handovers.close(session, conversation, person_of(session, caller))
+        _note(session, caller, conversation, "conversation.close")
+        return _out(session, conversation)
+
+
+@router.post("/conversations/{conversation_id}/drafts", status_code=201)
+async def suggest(request: Request, conversation_id: str, caller: OfStaff) -> AnswerOut:
+    """What the bot would say now, as a draft no customer sees."""
+
+    def find() -> Conversation:
+        with reading(request.app.state.database) as session:
+            return conversation_for(session, caller, conversation_id)
+
+    conversation = await to_thread.run_sync(find)
+    return AnswerOut.of(await draft(request.app.state, conversation, caller))
+
+
+@router.post("/conversations/{conversation_id}/replies", status_code=201)
+def reply(
+    request: Request,
+    conversation_id: str,
+    new: NewSent,
+    caller: OfStaff,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> SentOut:
+    """Write to the customer as a person. With `draft_id`, an edited draft counts as a correction and an
+    untouched one as an approval; without, it is a demonstration.
+    """
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        person = person_of(session, caller)
+        sent = handovers.send(
+            session, conversation, person, new.text, new.draft_id, idempotency_key
+        )
+        _note(session, caller, conversation, "conversation.reply", message=sent.message.id)
+        return SentOut(
+            message=MessageOut.of(sent.message),
+            feedback=FeedbackOut.of(sent.feedback) if sent.feedback else None,
+        )
+
+
+# Reviews
+
+
+@router.post("/reviews", status_code=201)
+def fill_queue(request: Request, caller: OfStaff, assistant: str | None = None) -> dict[str, int]:
+    """Sample new answers into the review queue; says how many for each reason."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        added = reviews.fill(session, owner)
+        audit.record(session, caller.actor(owner.id), "review.fill", owner.name, owner.id)
+        return {str(source): count for source, count in added.items()}
+
+
+@router.post("/reviews/next", status_code=200)
+def next_review(
+    request: Request, caller: OfStaff, assistant: str | None = None
+) -> ReviewOut | None:
+    """The next answer for you to review, yours for a few minutes; null when there is none."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        person = person_of(session, caller)
+        item = reviews.take_next(session, owner, person)
+        if item is None:
+            return None
+        subject = f"review {item.review.id}"
+        audit.record(session, caller.actor(owner.id), "review.take", subject, owner.id)
+        return ReviewOut.of(item.review, AnswerOut.of(item.answer))
+
+
+@router.post("/reviews/{review_id}/verdicts", status_code=201)
+def judge(request: Request, review_id: str, new: NewVerdict, caller: OfStaff) -> ReviewOut:
+    """Your verdict on an answer: approved, corrected (with the text), flagged (with the reason), skipped."""
+    with writing(request.app.state.database) as session:
+        item = reviews.get(session, review_id)
+        conversation = conversation_for(session, caller, item.conversation.id)
+        person = person_of(session, caller)
+        feedback = feedback_of(session, person, caller, item.answer.id, new)
+        review = reviews.judge(session, item.review, person, new.verdict, feedback)
+        _note(session, caller, conversation, "review.judge", verdict=str(new.verdict))
+        return ReviewOut.of(review, AnswerOut.of(item.answer))
+
+
+def feedback_of(
+    session: Session, person: Staff, caller: Caller, answer_id: str, new: NewVerdict
+) -> Feedback | None:
+    """What a verdict says about the answer, kept as the feedback it is."""
+    kinds = {
+        Verdict.APPROVED: FeedbackKind.APPROVAL,
+        Verdict.CORRECTED: FeedbackKind.CORRECTION,
+        Verdict.FLAGGED: FeedbackKind.FLAG,
+    }
+    kind = kinds.get(new.verdict)
+    if kind is None:
+        return None
+    return corrections.give(
+        session,
+        answer_id,
+        kind,
+        person.email,
+        caller.highest,
+        reason=new.reason,
+        text=new.text,
+        note=new.note,
+    )
+
+
+# What was learned
+
+
+@router.get("/learned")
+def list_learned(
+    request: Request,
+    caller: OfStaff,
+    assistant: str | None = None,
+    author: Annotated[str | None, Query(description="'me', or a name; none: everybody.")] = "me",
+    before: str | None = None,
+) -> list[LearnedOut]:
+    """Corrections, the datasets and adapters they went into, and whether the bot is right by now."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        who = caller.name if author == "me" else author
+        return [LearnedOut.of(one) for one in learned.by_author(session, owner, who, before)]
+
+
+@router.post("/feedback/{feedback_id}/rechecks", status_code=201)
+def recheck(request: Request, feedback_id: str, caller: OfStaff) -> RecheckOut:
+    """Ask the correction's question again of what is live; the loop does it within seconds."""
+    with writing(request.app.state.database) as session:
+        row = session.get(Feedback, feedback_id)
+        if row is None:
+            raise NotFound(f"There is no feedback {feedback_id!r}.")
+        about = conversations.message(session, row.message_id)
+        conversation = conversation_for(session, caller, about.conversation_id)
+        asked = learned.request_recheck(session, row, caller.name)
+        _note(session, caller, conversation, "feedback.recheck", feedback=row.id)
+        return RecheckOut.of(asked)
+
+
+def person_of(session: Session, caller: Caller) -> Staff:
+    """The member of staff who calls; Denied for a key that belongs to nobody."""
+    if caller.staff_id is None:
+        raise Denied(
+            "This is a person's act, and this API key belongs to nobody. Make a personal one: "
+            "`understudy feedback keys create --role agent --staff mara@example.com`."
+        )
+    return session.get_one(Staff, caller.staff_id)
+
+
+def _out(session: Session, conversation: Conversation) -> ConversationOut:
+    session.flush()
+    session.refresh(conversation)
+    return ConversationOut(**conversation_out(session, conversation))
+
+
+def _note(
+    session: Session, caller: Caller, conversation: Conversation, act: str, **detail: str
+) -> None:
+    owner = conversation.assistant_id
+    subject = f"conversation {conversation.id}"
+    audit.record(session, caller.actor(owner), act, subject, owner, **detail)

@@ -1,0 +1,70 @@
+"""What the bot would say now, for an agent: made as every answer is, kept as a draft no customer sees."""
+
+from anyio import to_thread
+from starlette.datastructures import State
+
+from feedback import adapters, assistants, audit, conversations, handovers
+from feedback.assistants import sampling_of
+from feedback.database import reading, writing
+from feedback.errors import Invalid
+from feedback.settings import feedback_settings
+from feedback.tables import Adapter, Assistant, Conversation, Message, Prompt
+from feedback.transcript import render, turns
+from service.answering import answer
+from service.permissions import Caller
+
+
+async def draft(state: State, conversation: Conversation, caller: Caller) -> Message:
+    """A draft in the conversation's own voice, answering what the customer said last."""
+
+    def prepare() -> tuple[Assistant, Adapter | None, Prompt, list[Message]]:
+        with reading(state.database) as session:
+            assistant = session.get_one(Assistant, conversation.assistant_id)
+            said = conversations.told(conversations.messages_of(session, conversation.id))
+            last = handovers.last_question(session, conversation)
+            if last is None:
+                raise Invalid("There is nothing to answer yet: the customer has not said anything.")
+            return (
+                assistant,
+                adapters.by_id(session, conversation.adapter_id),
+                assistants.prompt_in_force(session, assistant),
+                [message for message in said if message.position <= last.position],
+            )
+
+    assistant, adapter, prompt, said = await to_thread.run_sync(prepare)
+    if adapter is not None:
+        await state.hot_swap.hold(adapter)
+    limit = feedback_settings().transcript_max_chars
+    sampling = sampling_of(assistant)
+    messages = render(prompt.text, turns(said), limit)
+    made = await answer(state.engine, messages, sampling, adapter.name if adapter else None)
+
+    def keep() -> Message:
+        with writing(state.database) as session:
+            row = handovers.keep_draft(
+                session,
+                conversations.get(session, conversation.id, lock=True),
+                made.text,
+                prompt_id=prompt.id,
+                adapter_id=adapter.id if adapter else None,
+                adapter_digest=adapter.digest if adapter else None,
+                base_model=assistant.base_model,
+                sampling=sampling.model_dump(exclude_none=True),
+                prompt_tokens=made.prompt_tokens,
+                completion_tokens=made.completion_tokens,
+                time_to_first_token_ms=made.time_to_first_token_ms,
+                latency_ms=made.latency_ms,
+                mean_logprob=made.mean_logprob,
+                finish_reason=made.finish_reason,
+            )
+            audit.record(
+                session,
+                caller.actor(assistant.id),
+                "conversation.draft",
+                f"conversation {conversation.id}",
+                assistant.id,
+                message=row.id,
+            )
+            return row
+
+    return await to_thread.run_sync(keep)

@@ -1,0 +1,1 @@
+// The widget. See docs/customers.md.

@@ -1,0 +1,75 @@
+"""The widget's own door: its script, how it looks on a site, and a token for a new visitor.
+
+What a visitor does then goes through the same /v1 routes as everything else. Browsers on other origins
+are let in only where a site names them.
+"""
+
+from importlib.resources import files
+
+from anyio import to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlmodel import Session
+
+from feedback import sites
+from feedback.database import reading, writing
+from feedback.desk import desk_of, is_open
+from feedback.desk_tables import Site
+from feedback.errors import Denied
+from feedback.sites import Look
+from feedback.tables import Assistant, now
+from service import visitors
+from service.shapes import NewVisitor, VisitorOut, WidgetOut
+
+router = APIRouter(tags=["widget"])
+
+
+@router.get("/widget.js", include_in_schema=False)
+def script() -> Response:
+    """The widget: one file for a script tag."""
+    text = files("service").joinpath("widget/widget.js").read_bytes()
+    headers = {
+        "Cache-Control": "public, max-age=300",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    return Response(text, media_type="text/javascript; charset=utf-8", headers=headers)
+
+
+@router.get("/v1/widget/{site_key}")
+def read_widget(request: Request, site_key: str) -> WidgetOut:
+    """How the widget looks and speaks on a site."""
+    with reading(request.app.state.database) as session:
+        site = _site(session, request, site_key)
+        assistant = session.get_one(Assistant, site.assistant_id)
+        look = Look(**site.look).model_dump()
+        look["title"] = look["title"] or assistant.title
+        open_now = is_open(desk_of(assistant), now())
+        return WidgetOut(assistant=assistant.name, people_are_there=open_now, **look)
+
+
+@router.post("/v1/widget/{site_key}/visitors", status_code=201)
+async def welcome(request: Request, site_key: str, new: NewVisitor) -> VisitorOut:
+    """A token for a visitor: somebody new, or one of the site's users whom the site vouches for."""
+    state = request.app.state
+
+    def store() -> VisitorOut:
+        with writing(state.database) as session:
+            site = _site(session, request, site_key)
+            customer, token = visitors.welcome(
+                session, state.secret, site, new.user_id, new.user_hash
+            )
+            return VisitorOut(token=token, customer=customer.external_id)
+
+    return await to_thread.run_sync(store)
+
+
+def _site(session: Session, request: Request, site_key: str) -> Site:
+    """The site; Denied for a page that it does not name."""
+    site = sites.of_key(session, site_key)
+    origin = request.headers.get("origin")
+    own = str(request.base_url).rstrip("/")
+    if origin is not None and origin not in site.origins and origin != own:
+        raise Denied(
+            f"The site {site.name!r} does not name the origin {origin!r}. An admin can add it."
+        )
+    return site

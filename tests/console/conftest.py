@@ -1,0 +1,59 @@
+"""The consoles over HTTP, without a browser: a signed-in client per role, on a real socket."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from feedback import assistants, staff
+from feedback.database import writing
+from feedback.tables import Role
+from tests.service.conftest import Shop, engine, settings, shop, store
+
+__all__ = ["engine", "settings", "shop", "store"]
+PASSWORD = "correct horse battery"
+
+
+def hire(database: Engine, name: str, role: Role, assistant: str | None = "shop") -> str:
+    """A member of staff with a password; returns their address."""
+    email = f"{name}@example.com"
+    with writing(database) as session:
+        scope = assistants.get(session, assistant) if assistant else None
+        person, secret = staff.invite(session, email, name.title(), "test")
+        staff.grant(session, person, role, scope, "test")
+        staff.choose_password(session, secret, PASSWORD)
+    return email
+
+
+def signed_in(shop: Shop, email: str) -> httpx.Client:
+    """A client with a session cookie and the token that our pages carry."""
+    client = httpx.Client(base_url=shop.url, timeout=30, trust_env=False, follow_redirects=True)
+    page = client.post("/console/sign-in", data={"email": email, "password": PASSWORD})
+    assert page.status_code == 200, page.text
+    found = re.search(r'"X-CSRF-Token": "([0-9a-f]+)"', page.text)
+    assert found, page.text
+    client.headers["X-CSRF-Token"] = found[1]
+    return client
+
+
+@pytest.fixture
+def mara(shop: Shop) -> Iterator[httpx.Client]:
+    """An agent of the shop."""
+    with signed_in(shop, hire(shop.database, "mara", Role.AGENT)) as client:
+        yield client
+
+
+@pytest.fixture
+def olga(shop: Shop) -> Iterator[httpx.Client]:
+    """An operator of the shop."""
+    with signed_in(shop, hire(shop.database, "olga", Role.OPERATOR)) as client:
+        yield client
+
+
+@pytest.fixture
+def ada(shop: Shop) -> Iterator[httpx.Client]:
+    """An admin of everything."""
+    with signed_in(shop, hire(shop.database, "ada", Role.ADMIN, None)) as client:
+        yield client
