@@ -16,6 +16,8 @@ from feedback import exams
 from feedback.exams import Answered
 from feedback.tables import Decision, EvalRun, Ticket
 
+PARTS = ("topic", "tickets", "candidate", "live")
+
 
 @dataclass(frozen=True)
 class Sat:
@@ -74,7 +76,9 @@ class Report:
 
     @property
     def topics(self) -> list[TopicGain]:
-        """The gain of each topic, largest first."""
+        """The gain of each topic, largest first: as stored, or worked out where there was no verdict."""
+        if stored := self.decision.topics:
+            return [TopicGain(*(one[part] for part in PARTS)) for one in stored]
         ours, theirs = (
             [results.result_of(one) for one in sat.answers] for sat in (self.candidate, self.live)
         )

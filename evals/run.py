@@ -231,10 +231,9 @@ class _Exam:
 
 
 def _columns(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as the decision's row has it; gains per topic are worked out again when shown."""
-    columns = asdict(verdict)
-    del columns["topics"]
-    return columns
+    """A verdict as the decision's row has it."""
+    topics = [{**asdict(topic), "gain": topic.gain} for topic in verdict.topics]
+    return {**asdict(verdict), "topics": topics}
 
 
 def _greedy(assistant: Assistant) -> Sampling:

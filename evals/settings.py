@@ -28,6 +28,13 @@ class EvalsSettings(PackageSettings):
         description="Pause before the second attempt; each further one is twice as long, at most "
         "30 seconds.",
     )
+    fixed_chrf: float = Field(
+        60.0,
+        gt=0,
+        le=100,
+        description="A correction counts as fixed when the bot's answer now reaches this chrF "
+        "against it.",
+    )
     bootstrap_samples: int = Field(10_000, ge=1000, description="Resamples behind an interval.")
 
 

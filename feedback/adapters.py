@@ -18,6 +18,8 @@ from feedback.tables import (
     Assistant,
     Conversation,
     Customer,
+    Cycle,
+    CycleState,
     Dataset,
     DatasetItem,
     Feedback,
@@ -46,7 +48,7 @@ def publish(
     was committed get the same name again.
     """
     _lock(session, assistant)
-    if cycle_id and (published := _of_cycle(session, cycle_id)):
+    if cycle_id and (published := of_cycle(session, cycle_id)):
         return published
     newest = session.exec(
         select(func.max(Adapter.version)).where(Adapter.assistant_id == assistant.id)
@@ -90,7 +92,8 @@ def publish(
     return adapter
 
 
-def _of_cycle(session: Session, cycle_id: str) -> Adapter | None:
+def of_cycle(session: Session, cycle_id: str) -> Adapter | None:
+    """The adapter a cycle published, if it got that far."""
     return session.exec(select(Adapter).where(Adapter.cycle_id == cycle_id)).first()
 
 
@@ -196,16 +199,32 @@ def promote(
         reason=reason,
     )
     session.add(promotion)
+    if adapter is not None and adapter.cycle_id:
+        _no_longer_awaited(session, adapter.cycle_id, approved_by)
     session.flush()
     return promotion
 
 
+def _no_longer_awaited(session: Session, cycle_id: str, approved_by: str) -> None:
+    """The cycle that waited for this promotion has got it, through whichever door."""
+    cycle = session.get_one(Cycle, cycle_id)
+    if cycle.state == CycleState.AWAITING:
+        cycle.state = CycleState.PROMOTED
+        cycle.reason = f"{cycle.reason or ''} Promoted by {approved_by}.".strip()
+        session.add(cycle)
+
+
+def back_to(session: Session, assistant: Assistant) -> Promotion | None:
+    """What a rollback would make live again; None: the base model, as before any promotion."""
+    past = history(session, assistant)
+    return next((p for p in past if p.adapter_id != past[0].adapter_id), None)
+
+
 def roll_back(session: Session, assistant: Assistant, approved_by: str, reason: str) -> Promotion:
     """Make live again what was live before; the base model where there was nothing."""
-    past = history(session, assistant)
-    if not past:
+    if live(session, assistant) is None:
         raise Conflict(f"Nothing was ever promoted for {assistant.name!r}; the base model is live.")
-    before = next((p for p in past if p.adapter_id != past[0].adapter_id), None)
+    before = back_to(session, assistant)
     adapter = session.get(Adapter, before.adapter_id) if before and before.adapter_id else None
     return promote(session, assistant, adapter, approved_by, reason)
 

@@ -10,6 +10,8 @@ from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Assistant, Prompt
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
+RESERVED = {"sign-in", "sign-out", "password", "openid", "static", "lib"}
+"""Names that are pages of the consoles."""
 
 
 class Sampling(BaseModel):
@@ -54,6 +56,8 @@ def create(
             f"Found the assistant name {name!r}; expected 2 to 63 lower-case letters, digits and "
             "hyphens, beginning with a letter."
         )
+    if name in RESERVED:
+        raise Invalid(f"The name {name!r} is taken by a page of the consoles; choose another.")
     if find(session, name):
         raise Conflict(f"An assistant named {name!r} exists already.")
     assistant = Assistant(
@@ -136,6 +140,50 @@ def set_prompt(session: Session, assistant: Assistant, text: str, author: str) -
     session.add(prompt)
     session.flush()
     return prompt
+
+
+def prompts(session: Session, assistant: Assistant) -> list[Prompt]:
+    """Every version of the assistant's prompt, newest first."""
+    return list(
+        session.exec(
+            select(Prompt)
+            .where(Prompt.assistant_id == assistant.id)
+            .order_by(col(Prompt.version).desc())
+        )
+    )
+
+
+CHANGEABLE = ("sampling", "gate", "schedule_minutes", "auto_promote", "desk")
+
+
+def change(session: Session, assistant: Assistant, **given: Any) -> dict[str, tuple[Any, Any]]:
+    """Change an assistant's own settings; what changed, with the value before and after."""
+    row = session.get_one(Assistant, assistant.id)
+    changed = {}
+    for name, value in given.items():
+        if name not in CHANGEABLE:
+            raise Invalid(f"Found the setting {name!r}; expected one of {', '.join(CHANGEABLE)}.")
+        before, after = getattr(row, name), _checked(name, value)
+        if before != after:
+            setattr(row, name, after)
+            changed[name] = (before, after)
+    session.add(row)
+    session.flush()
+    return changed
+
+
+def _checked(name: str, value: Any) -> Any:
+    shapes: dict[str, type[BaseModel]] = {"sampling": Sampling, "gate": Gate}
+    if name in shapes:
+        try:
+            return shapes[name].model_validate(value).model_dump()
+        except ValidationError as error:
+            problem = error.errors()[0]
+            what = ".".join(str(part) for part in problem["loc"])
+            raise Invalid(f"Found {what} {problem['input']!r}: {problem['msg']}.") from None
+    if name == "schedule_minutes" and value is not None and value < 1:
+        raise Invalid(f"Found a schedule of {value} minutes; expected 1 or more, or none.")
+    return value
 
 
 def sampling_of(assistant: Assistant, **overrides: Any) -> Sampling:

@@ -5,7 +5,7 @@ Nothing is edited: an author's newer word on the same message supersedes their o
 
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from feedback.conversations import check_text, message
 from feedback.errors import Conflict, Invalid, NotFound
@@ -123,7 +123,41 @@ def withdraw(session: Session, feedback_id: str, author: str) -> Feedback:
         )
     row.state = FeedbackState.WITHDRAWN
     session.add(row)
+    session.flush()
+    _note_again(session, message(session, row.message_id).conversation_id)
     return row
+
+
+def _note_again(session: Session, conversation_id: str) -> None:
+    """What the inbox sorts by, from the words that still count."""
+    conversation = session.get_one(Conversation, conversation_id)
+    words = [
+        (row, about)
+        for about, rows in about_conversation(session, conversation_id).values()
+        for row in rows
+    ]
+    disliked = [
+        row.created_at
+        for row, _ in words
+        if row.author_role == Role.CUSTOMER and (row.kind == FeedbackKind.FLAG or row.value == -1)
+    ]
+    looked_at = [
+        row.created_at
+        for row, about in words
+        if row.author_role != Role.CUSTOMER and about.state != MessageState.DRAFT
+    ]
+    answered = session.exec(
+        select(func.max(func.coalesce(Message.finished_at, Message.created_at))).where(
+            Message.conversation_id == conversation_id,
+            Message.speaker == Speaker.ASSISTANT,
+            Message.state != MessageState.DRAFT,
+        )
+    ).one()
+    reviewed, flagged = max(looked_at, default=None), max(disliked, default=None)
+    newer_answer = reviewed is not None and answered is not None and answered > reviewed
+    conversation.reviewed_at = None if newer_answer else reviewed
+    conversation.flagged_at = flagged if flagged and (reviewed or flagged) <= flagged else None
+    session.add(conversation)
 
 
 def about_message(session: Session, message_id: str) -> list[Feedback]:
@@ -135,6 +169,22 @@ def about_message(session: Session, message_id: str) -> list[Feedback]:
             .order_by(col(Feedback.created_at), col(Feedback.id))
         )
     )
+
+
+def about_conversation(
+    session: Session, conversation_id: str
+) -> dict[str, tuple[Message, list[Feedback]]]:
+    """What counts of what was said about a conversation's messages, by message, oldest first."""
+    found: dict[str, tuple[Message, list[Feedback]]] = {}
+    rows = session.exec(
+        select(Message, Feedback)
+        .join(Feedback, col(Feedback.message_id) == Message.id)
+        .where(Message.conversation_id == conversation_id, Feedback.state == FeedbackState.ACTIVE)
+        .order_by(col(Feedback.created_at), col(Feedback.id))
+    )
+    for about, row in rows:
+        found.setdefault(about.id, (about, []))[1].append(row)
+    return found
 
 
 def every(

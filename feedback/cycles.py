@@ -117,6 +117,23 @@ def stop(session: Session, cycle: Cycle, requested_by: str) -> Cycle:
     return cycle
 
 
+def awaiting(session: Session, assistant: Assistant) -> list[Cycle]:
+    """Cycles whose candidate passed and waits for a person's decision, newest first."""
+    found = every(session, assistant)
+    return [cycle for cycle in found if cycle.state == CycleState.AWAITING]
+
+
+def reject(session: Session, cycle: Cycle, rejected_by: str, reason: str) -> Cycle:
+    """A person says no to a candidate that had passed; only a cycle that waits can be rejected."""
+    held = session.exec(select(Cycle).where(Cycle.id == cycle.id).with_for_update()).one()
+    if held.state != CycleState.AWAITING:
+        raise Conflict(f"Cycle {held.id!r} waits for no decision: it is {held.state}.")
+    held.state = CycleState.REFUSED
+    held.reason = f"Rejected by {rejected_by}: {reason}"
+    session.add(held)
+    return held
+
+
 def stages(session: Session, cycle: Cycle) -> list[Stage]:
     """The stages a cycle has begun, in order."""
     return list(

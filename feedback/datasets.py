@@ -21,6 +21,8 @@ from feedback.ids import new_id
 from feedback.near_copies import Sealed
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
+    Adapter,
+    AdapterDataset,
     Assistant,
     Conversation,
     Dataset,
@@ -129,8 +131,7 @@ def _admitted(
     for feedback, message, conversation in taught:
         said = everything[conversation.id]
         is_answer = feedback.kind != FeedbackKind.DEMONSTRATION
-        before = [m for m in said if m.position < message.position + (not is_answer)]
-        context = turns(before)
+        context = context_of(feedback, message, said)
         if conversation.id in sealed_conversations:
             counts["ticket_conversation"] += 1
         elif conversation.customer_id in sealed_customers:
@@ -146,6 +147,12 @@ def _admitted(
             said_whole = message.text if is_answer and _is_whole(message) else None
             admitted.append((feedback, rendered, said_whole, split))
     return admitted
+
+
+def context_of(feedback: Feedback, message: Message, said: list[Message]) -> ModelMessages:
+    """What had been said when the answer that feedback is about was due."""
+    about_question = feedback.kind == FeedbackKind.DEMONSTRATION
+    return turns(m for m in said if m.position < message.position + about_question)
 
 
 def _is_whole(message: Message) -> bool:
@@ -259,6 +266,46 @@ def items(session: Session, dataset: Dataset) -> list[DatasetItem]:
             select(DatasetItem)
             .where(DatasetItem.dataset_id == dataset.id)
             .order_by(col(DatasetItem.position))
+        )
+    )
+
+
+def page(session: Session, dataset: Dataset, offset: int = 0, limit: int = 25) -> list[DatasetItem]:
+    """Some of a dataset's rows, in their frozen order."""
+    return list(
+        session.exec(
+            select(DatasetItem)
+            .where(DatasetItem.dataset_id == dataset.id)
+            .order_by(col(DatasetItem.position))
+            .offset(offset)
+            .limit(limit)
+        )
+    )
+
+
+def sources(session: Session, rows: list[DatasetItem]) -> dict[str, list[tuple[Feedback, str]]]:
+    """By row: the feedback it rests on, each with the id of the conversation it came from."""
+    found: dict[str, list[tuple[Feedback, str]]] = {row.id: [] for row in rows}
+    query = (
+        select(ItemSource.item_id, Feedback, Message.conversation_id)
+        .join(Feedback, col(Feedback.id) == ItemSource.feedback_id)
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .where(col(ItemSource.item_id).in_(list(found)))
+        .order_by(col(Feedback.id))
+    )
+    for item_id, feedback, conversation_id in session.exec(query):
+        found[item_id].append((feedback, conversation_id))
+    return found
+
+
+def learned_by(session: Session, dataset: Dataset) -> list[Adapter]:
+    """The adapters that learned from a dataset, newest first."""
+    return list(
+        session.exec(
+            select(Adapter)
+            .join(AdapterDataset, col(AdapterDataset.adapter_id) == Adapter.id)
+            .where(AdapterDataset.dataset_id == dataset.id)
+            .order_by(col(Adapter.version).desc())
         )
     )
 

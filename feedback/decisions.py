@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 
 from feedback.assistants import Gate
 from feedback.errors import NotFound
-from feedback.tables import Assistant, Decision, EvalRun
+from feedback.tables import Adapter, Assistant, Decision, EvalRun
 
 
 def every(session: Session, assistant: Assistant) -> list[Decision]:
@@ -35,6 +35,25 @@ def of_cycle(session: Session, cycle_id: str) -> Decision | None:
         .where(Decision.cycle_id == cycle_id)
         .order_by(col(Decision.created_at).desc())
     ).first()
+
+
+def of_adapter(session: Session, adapter: Adapter) -> Decision | None:
+    """The newest decision on an adapter as a candidate, if it ever sat an exam."""
+    return session.exec(
+        select(Decision)
+        .join(EvalRun, col(EvalRun.id) == Decision.candidate_run_id)
+        .where(EvalRun.adapter_id == adapter.id)
+        .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
+        .limit(1)
+    ).first()
+
+
+def runs_of(session: Session, decision: Decision) -> tuple[EvalRun, EvalRun]:
+    """The two eval runs a decision rests on: the candidate's and live's."""
+    return (
+        session.get_one(EvalRun, decision.candidate_run_id),
+        session.get_one(EvalRun, decision.live_run_id),
+    )
 
 
 def record(

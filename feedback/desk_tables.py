@@ -211,3 +211,17 @@ class Recheck(SQLModel, table=True):
     requested_by: str = Field(max_length=200)
     created_at: datetime = columns.time()
     finished_at: datetime | None = columns.time_or_none()
+
+
+class ProcessReport(SQLModel, table=True):
+    """A service or a loop as it told of itself: its settings, its versions, when it was last seen."""
+
+    __tablename__ = "process_report"
+
+    id: str = columns.key()
+    process: str = Field(max_length=24)
+    host: str = Field(max_length=200)
+    settings: dict[str, Any] = columns.json(dict)
+    versions: dict[str, Any] = columns.json(dict)
+    started_at: datetime = columns.time()
+    seen_at: datetime = columns.time()

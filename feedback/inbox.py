@@ -10,6 +10,7 @@ from typing import Any
 from sqlmodel import Session, col, func, or_, select
 
 from feedback.desk import desk_of
+from feedback.desk_tables import AuditEntry, Recheck
 from feedback.errors import Invalid
 from feedback.tables import (
     Assistant,
@@ -108,6 +109,14 @@ def page(
     return [Row(*found) for found in session.exec(query).all()]
 
 
+def following(
+    session: Session, assistant: Assistant, view: View, staff_id: str | None, conversation_id: str
+) -> Conversation | None:
+    """The conversation after this one in a view; None at its end."""
+    rows = page(session, assistant, view, staff_id, after=conversation_id, limit=2)
+    return next((row.conversation for row in rows if row.conversation.id != conversation_id), None)
+
+
 def of_customer(
     session: Session,
     assistant: Assistant,
@@ -175,4 +184,15 @@ def mark(session: Session, assistant: Assistant) -> tuple[object, ...]:
     live_one = session.exec(
         select(func.max(Promotion.sequence)).where(Promotion.assistant_id == assistant.id)
     ).one()
-    return (newest, *marks, waiting, tuple(beat), live_one)
+    act = session.exec(  # whatever staff does is in the audit log
+        select(AuditEntry.id)
+        .where(AuditEntry.assistant_id == assistant.id)
+        .order_by(col(AuditEntry.created_at).desc(), col(AuditEntry.id).desc())
+        .limit(1)
+    ).first()
+    rechecks = session.exec(
+        select(func.count(), func.max(Recheck.finished_at)).where(
+            Recheck.assistant_id == assistant.id
+        )
+    ).one()
+    return (newest, *marks, waiting, tuple(beat), live_one, act, tuple(rechecks))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from feedback import api_keys, assistants
+from feedback import api_keys, assistants, staff
 from feedback.database import reading, writing
 from feedback.printing import JsonOption, examples, print_record, print_records, say
 from feedback.tables import Role
@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="API keys: made here, shown once, s
     epilog=examples(
         "understudy feedback keys create --role customer --name website --assistant shop",
         "understudy feedback keys create --role operator --name ops",
+        "understudy feedback keys create --role agent --name laptop --staff mara@example.com",
     )
 )
 def create(
@@ -24,12 +25,16 @@ def create(
     assistant: Annotated[
         str | None, typer.Option(help="Only for this assistant; else for all.")
     ] = None,
+    person: Annotated[
+        str | None, typer.Option("--staff", help="E-mail of the person it acts for.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key. Its secret is printed now and never again."""
     with writing() as session:
         limited = assistants.get(session, assistant) if assistant else None
-        key, secret = api_keys.create(session, name, role, limited)
+        owner = staff.get(session, person) if person else None
+        key, secret = api_keys.create(session, name, role, limited, owner)
     if as_json:
         print_record({"id": key.id, "secret": secret}, as_json)
         return

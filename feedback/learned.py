@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlmodel import Session, col, func, select
 
 from feedback.desk_tables import Recheck, RecheckState
-from feedback.errors import Conflict, Invalid
+from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
     Adapter,
     AdapterDataset,
@@ -149,6 +149,14 @@ def counts(session: Session, assistant: Assistant, author: str | None) -> dict[s
 # Rechecks
 
 
+def get(session: Session, feedback_id: str) -> Feedback:
+    """A correction, or NotFound."""
+    found = session.get(Feedback, feedback_id)
+    if found is None:
+        raise NotFound(f"There is no feedback {feedback_id!r}.")
+    return found
+
+
 def request_recheck(session: Session, feedback: Feedback, requested_by: str) -> Recheck:
     """Ask that a correction's question be asked again; one request at a time."""
     if feedback.kind not in TEACHING:
@@ -208,6 +216,22 @@ def requested(session: Session, limit: int = 20) -> list[Recheck]:
             .limit(limit)
         )
     )
+
+
+def is_requested_by(session: Session, assistant: Assistant, requested_by: str) -> bool:
+    """Whether rechecks were ever asked for in this name."""
+    query = select(Recheck.id).where(
+        Recheck.assistant_id == assistant.id, Recheck.requested_by == requested_by
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def was_fixed(session: Session, feedback_id: str) -> bool:
+    """Whether the bot was ever seen to say what this correction taught."""
+    query = select(Recheck.id).where(
+        Recheck.feedback_id == feedback_id, Recheck.state == RecheckState.FIXED
+    )
+    return session.exec(query.limit(1)).first() is not None
 
 
 def finish_recheck(

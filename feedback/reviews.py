@@ -14,7 +14,15 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from feedback.corrections import that_teach
 from feedback.desk import desk_of
-from feedback.desk_tables import Review, ReviewSource, ReviewState, ReviewVerdict, Staff, Verdict
+from feedback.desk_tables import (
+    Review,
+    ReviewSource,
+    ReviewState,
+    ReviewVerdict,
+    Staff,
+    StaffRole,
+    Verdict,
+)
 from feedback.errors import Conflict, NotFound
 from feedback.near_copies import similarity, trigrams
 from feedback.settings import feedback_settings
@@ -190,6 +198,31 @@ def _item(session: Session, review: Review) -> Item:
     return Item(review, answer, session.get_one(Conversation, answer.conversation_id))
 
 
+def open_items(session: Session, assistant: Assistant, limit: int = 100) -> list[Item]:
+    """What is still in the queue, oldest first, whoever it waits for."""
+    found = session.exec(
+        select(Review)
+        .where(Review.assistant_id == assistant.id, Review.state == ReviewState.OPEN)
+        .order_by(col(Review.created_at), col(Review.id))
+        .limit(limit)
+    )
+    return [_item(session, review) for review in found.all()]
+
+
+def reviewers(session: Session, assistant: Assistant) -> list[Staff]:
+    """Everybody with a role for an assistant who can sign in, by name."""
+    here = select(StaffRole.staff_id).where(
+        or_(col(StaffRole.assistant_id).is_(None), StaffRole.assistant_id == assistant.id)
+    )
+    return list(
+        session.exec(
+            select(Staff)
+            .where(col(Staff.id).in_(here), col(Staff.disabled_at).is_(None))
+            .order_by(col(Staff.name), col(Staff.id))
+        )
+    )
+
+
 def get(session: Session, review_id: str) -> Item:
     """An item, or NotFound."""
     found = session.get(Review, review_id)
@@ -245,10 +278,9 @@ def judge(
 
 def _others_left(session: Session, review: Review) -> bool:
     """Whether a skipped item may still find somebody who judges it."""
-    total = session.exec(
-        select(func.count()).select_from(Staff).where(col(Staff.disabled_at).is_(None))
-    ).one()
-    return len(verdicts(session, review)) < total
+    judged = {one.staff_id for one in verdicts(session, review)}
+    assistant = session.get_one(Assistant, review.assistant_id)
+    return any(person.id not in judged for person in reviewers(session, assistant))
 
 
 def verdicts(session: Session, review: Review) -> list[ReviewVerdict]:

@@ -4,12 +4,14 @@ Order of precedence: environment, then the `[feedback]` section of `understudy.t
 named by UNDERSTUDY_TOML), then the defaults below.
 """
 
+import json
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -42,15 +44,53 @@ class PackageSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Init arguments, environment, then the package's section of the one TOML file."""
-        section = (settings_cls.model_config.get("env_prefix") or "").rstrip("_").lower()
-        path = Path(os.environ.get("UNDERSTUDY_TOML", "understudy.toml"))
-        toml = TomlConfigSettingsSource(settings_cls, path)
-        values = toml.toml_data.get(section, {})
-        return (
-            init_settings,
-            env_settings,
-            _Section(settings_cls, values),
-        )
+        return (init_settings, env_settings, _Section(settings_cls, _in_file(settings_cls)))
+
+    def told(self) -> dict[str, dict[str, str]]:
+        """Each setting's value as text and where it came from. Secrets are only 'set' or 'not set'."""
+        prefix = str(self.model_config.get("env_prefix"))
+        environment = {name.upper() for name in os.environ}
+        in_file = _in_file(type(self))
+        found = {}
+        for name, field in type(self).model_fields.items():
+            variable = f"{prefix}{name}".upper()
+            value = getattr(self, name)
+            if variable in environment:
+                source = variable
+            elif name in in_file:
+                source = "understudy.toml"
+            else:
+                default = field.get_default(call_default_factory=True)
+                source = "default" if value == default else "set by the program"
+            found[name] = {"value": _shown(value), "source": source}
+        return found
+
+
+def _in_file(settings_cls: type[BaseSettings]) -> dict[str, object]:
+    """The package's section of `understudy.toml`."""
+    section = str(settings_cls.model_config.get("env_prefix") or "").rstrip("_").lower()
+    path = Path(os.environ.get("UNDERSTUDY_TOML", "understudy.toml"))
+    values = TomlConfigSettingsSource(settings_cls, path).toml_data.get(section, {})
+    return dict(values)
+
+
+_HIDDEN = (
+    (re.compile(r"(://[^/@\s:]*):[^/@\s]+@"), r"\1:(set)@"),
+    (
+        re.compile(r"(?i)([\w-]*(?:password|secret|token|key)[\w-]*)(\s*[=\s,'\"]+)[^\s&,'\"\]]+"),
+        r"\1\2(set)",
+    ),
+)
+"""Passwords in URLs and in arguments, whatever setting they stand in."""
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else "not set"
+    text = json.dumps(value) if isinstance(value, list) else str(value)
+    for pattern, instead in _HIDDEN:
+        text = pattern.sub(instead, text)
+    return text
 
 
 class _Section(TomlConfigSettingsSource):

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from feedback import columns, desk_tables
@@ -400,6 +400,8 @@ class Stage(SQLModel, table=True):
     total: int = 0
     eta_seconds: float | None = None
     loss: float | None = None
+    curve: list[list[float]] = columns.json(list)
+    log_tail: str = Field(default="", sa_type=Text)
     result: dict[str, Any] = columns.json(dict)
     error: str | None = columns.text_or_none()
     started_at: datetime = columns.time()
@@ -462,6 +464,7 @@ class Decision(SQLModel, table=True):
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+    topics: list[dict[str, Any]] = columns.json(list)
     gate: dict[str, Any] = columns.json(dict)
     created_at: datetime = columns.time()
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feedback import errors, sites
 from feedback.database import check_schema, database, reading
+from feedback.processes import Reporting
 from feedback.settings import feedback_settings
 from service import (
     chat,
@@ -96,8 +97,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.engine, app.state.hot_swap, app.state.turns = engine, hot_swap, turns
     await turns.close_abandoned()
     watching = asyncio.create_task(hot_swap.watch())
+    told = {"feedback": feedback_settings(), "service": settings}
     try:
-        yield
+        with Reporting(app.state.database, "service", told):
+            yield
     finally:
         app.state.leaving.set()
         watching.cancel()

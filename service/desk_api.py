@@ -25,7 +25,7 @@ from feedback import (
 )
 from feedback.database import reading, writing
 from feedback.desk_tables import HandoverReason, Staff, Verdict
-from feedback.errors import Denied, NotFound
+from feedback.errors import Denied
 from feedback.inbox import View
 from feedback.tables import (
     Assistant,
@@ -350,9 +350,7 @@ def list_learned(
 def recheck(request: Request, feedback_id: str, caller: OfStaff) -> RecheckOut:
     """Ask the correction's question again of what is live; the loop does it within seconds."""
     with writing(request.app.state.database) as session:
-        row = session.get(Feedback, feedback_id)
-        if row is None:
-            raise NotFound(f"There is no feedback {feedback_id!r}.")
+        row = learned.get(session, feedback_id)
         about = conversations.message(session, row.message_id)
         conversation = conversation_for(session, caller, about.conversation_id)
         asked = learned.request_recheck(session, row, caller.name)

@@ -39,6 +39,9 @@ from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
 
+WITH_PEOPLE = (Handling.WAITING, Handling.PERSON)
+"""Who has a conversation in which the bot is silent."""
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -221,7 +224,8 @@ class Turns:
             if pair:
                 question, answer = pair
                 self._check_same(question, ask.text)
-                if answer is None:
+                whole = answer is not None and answer.state == MessageState.COMPLETE
+                if answer is None or (not whole and conversation.handling in WITH_PEOPLE):
                     return LeftToAPerson(question)
                 self._reopen(answer)
             elif silent := self._for_a_person(session, conversation, desk, ask):
@@ -257,7 +261,7 @@ class Turns:
         """Store the question without an answer where a person has the word, or is now asked for."""
         if conversation.handling == Handling.CLOSED:  # the customer is back: the bot is here again
             conversation.handling, conversation.closed_at = Handling.BOT, None
-        silent = conversation.handling in (Handling.WAITING, Handling.PERSON)
+        silent = conversation.handling in WITH_PEOPLE
         why = why_hand_over(desk, ask.text) if ask.may_hand_over and not silent else None
         if silent and not ask.may_hand_over:
             raise Conflict("A person answers in this conversation; this door cannot show that.")

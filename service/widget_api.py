@@ -4,10 +4,13 @@ What a visitor does then goes through the same /v1 routes as everything else. Br
 are let in only where a site names them.
 """
 
+import gzip
+from functools import cache
 from importlib.resources import files
+from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
 from sqlmodel import Session
 
@@ -25,14 +28,23 @@ router = APIRouter(tags=["widget"])
 
 
 @router.get("/widget.js", include_in_schema=False)
-def script() -> Response:
+def script(accept_encoding: Annotated[str, Header()] = "") -> Response:
     """The widget: one file for a script tag."""
     text = files("service").joinpath("widget/widget.js").read_bytes()
     headers = {
         "Cache-Control": "public, max-age=300",
         "Cross-Origin-Resource-Policy": "cross-origin",
+        "Vary": "Accept-Encoding",
     }
+    if "gzip" in accept_encoding:
+        headers["Content-Encoding"] = "gzip"
+        text = _compressed(text)
     return Response(text, media_type="text/javascript; charset=utf-8", headers=headers)
+
+
+@cache
+def _compressed(text: bytes) -> bytes:
+    return gzip.compress(text, 9, mtime=0)
 
 
 @router.get("/v1/widget/{site_key}")

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from evals.run import examine
+from evals.settings import evals_settings
 from feedback import adapters, assistants, corrections, cycles, datasets, decisions
 from feedback.database import database, reading, writing
 from feedback.errors import Conflict, Invalid, UnderstudyError
+from feedback.processes import Reporting
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
@@ -36,11 +38,21 @@ from service.hot_swap import HotSwap
 from service.probe import ProbeFailed
 from service.settings import service_settings
 from service.vllm import Vllm
-from training.job import ADAPTER, MODULES, RESULT, StageName, job_for, read_json, write_job
+from training import rechecking
+from training.job import (
+    ADAPTER,
+    MODULES,
+    PROGRESS,
+    RESULT,
+    StageName,
+    job_for,
+    read_json,
+    write_job,
+)
 from training.lease import Lease, LeaseLost, StopRequested
-from training.progress import Progress
+from training.progress import LossCurve, Progress
 from training.settings import TrainingSettings, training_settings
-from training.supervise import TrainingStopped, supervise
+from training.supervise import TrainingStopped, last_lines, supervise
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +60,9 @@ POLICY = "policy: automatic promotion"
 SCHEDULE = "schedule"
 REPORT_SECONDS = 0.5
 """Progress is written at most this often."""
+LOG_SECONDS = 3.0
+"""The loss curve and the end of the log are written at most this often."""
+LOG_LINES = 40
 
 Result = dict[str, Any]
 Report = Callable[..., None]
@@ -93,14 +108,17 @@ class Turn:
 
         started = time.monotonic()
         reported = 0.0
+        held: dict[str, Any] = {}  # what came in too quickly is written with the next
 
         def report(**progress: Any) -> None:
             nonlocal reported
             self._lease.check()
+            held.update(progress)
             if "state" in progress or time.monotonic() - reported > REPORT_SECONDS:
                 reported = time.monotonic()
                 with writing() as session:
-                    cycles.report(session, stage.id, **progress)
+                    cycles.report(session, stage.id, **held)
+                held.clear()
 
         try:
             result = work(report)
@@ -108,7 +126,8 @@ class Turn:
             raise
         except Exception as error:
             with writing() as session:
-                cycles.report(session, stage.id, state=StageState.FAILED, error=str(error))
+                failed = {**held, "state": StageState.FAILED, "error": str(error)}
+                cycles.report(session, stage.id, **failed)
             raise
         result["seconds"] = round(time.monotonic() - started, 1)
         report(state=StageState.DONE, result=result)
@@ -164,9 +183,21 @@ class Turn:
         )
         write_job(folder, job)
 
+        curve = LossCurve(folder / PROGRESS)
+        told = 0.0
+
         def progress(news: Progress) -> None:
+            nonlocal told
+            more: dict[str, Any] = {}
+            if time.monotonic() - told > LOG_SECONDS:
+                told = time.monotonic()
+                more = {"curve": curve.points(), "log_tail": last_lines(folder, LOG_LINES)}
             report(
-                done=news.step, total=news.total or 0, loss=news.loss, eta_seconds=news.eta_seconds
+                done=news.step,
+                total=news.total or 0,
+                loss=news.loss,
+                eta_seconds=news.eta_seconds,
+                **more,
             )
 
         supervise(
@@ -179,6 +210,7 @@ class Turn:
             grace_seconds=self._settings.stop_grace_seconds,
             silence_seconds=self._settings.silence_seconds,
         )
+        report(curve=curve.points(), log_tail=last_lines(folder, LOG_LINES))
         return {"rows": dataset, **_summary(folder)}
 
     def _publish(self, frozen: Result) -> Result:
@@ -315,7 +347,20 @@ def run(leaving: threading.Event) -> None:
     """Serve requests and schedules until `leaving` is set. Several loops may run; leases part them."""
     settings = training_settings()
     owner = f"{socket.gethostname()}:{os.getpid()}"
-    log.info("loop=%s ready", owner)
+    told = {
+        "feedback": feedback_settings(),
+        "service": service_settings(),
+        "evals": evals_settings(),
+        "training": settings,
+    }
+    with Reporting(database(), "loop", told):
+        log.info("loop=%s ready", owner)
+        aside = threading.Thread(target=rechecking.run, args=(leaving, settings), daemon=True)
+        aside.start()
+        _look_for_work(owner, settings, leaving)
+
+
+def _look_for_work(owner: str, settings: TrainingSettings, leaving: threading.Event) -> None:
     while not leaving.is_set():
         try:
             request_due()

@@ -1,11 +1,15 @@
 """How far a trainer is, as lines in `progress.jsonl`. The trainer writes, the supervisor follows."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+CURVE_POINTS = 400
+"""A loss curve has at most so many; a chart shows no more."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,11 @@ class ProgressWriter:
 
 
 class ProgressReader:
-    """Follows a file from where it ends now, or from its start once it exists."""
+    """Follows a file from where it ends now, or from its start."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, from_start: bool = False) -> None:
         self._path = path
-        self._offset = path.stat().st_size if path.exists() else 0
+        self._offset = path.stat().st_size if path.exists() and not from_start else 0
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The complete lines that came since the last call. Half a line waits for its other half."""
@@ -65,3 +69,27 @@ class ProgressReader:
                     yield dict(json.loads(line))
                 except ValueError:  # cut off by a kill
                     continue
+
+
+class LossCurve:
+    """The loss by step as a chart wants it, read from `progress.jsonl`; survives restarts of both sides."""
+
+    def __init__(self, path: Path) -> None:
+        self._lines = ProgressReader(path, from_start=True)
+        self._losses: dict[int, float] = {}
+
+    def points(self) -> list[list[float]]:
+        """[step, loss] so far. A step done again after a restart counts once."""
+        for line in self._lines.lines():
+            loss = line.get("loss")
+            if isinstance(loss, int | float) and math.isfinite(loss):
+                self._losses[line["step"]] = loss
+        return thinned([[step, loss] for step, loss in sorted(self._losses.items())])
+
+
+def thinned(points: list[list[float]], most: int = CURVE_POINTS) -> list[list[float]]:
+    """At most so many of the points, evenly, the first and the last among them."""
+    if len(points) <= most:
+        return points
+    stride = (len(points) - 1) / (most - 1)
+    return [points[round(number * stride)] for number in range(most)]

@@ -35,6 +35,11 @@ class TrainingSettings(PackageSettings):
         gt=0,
         description="A trainer that reports nothing for longer is killed and restarted.",
     )
+    rechecks: int = Field(
+        20,
+        ge=0,
+        description="After a promotion, so many of the newest corrections behind it are asked again.",
+    )
     max_steps: int = Field(0, ge=0, description="Optimizer steps per stage. 0: as epochs say.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
     threads: int = Field(0, ge=0, description="CPU threads of a trainer. 0: all cores.")

@@ -18,6 +18,8 @@ from training import job as files
 from training.progress import Progress, ProgressReader
 
 LAST_LINES = 15
+LAST_BYTES = 32_768
+"""How much of a log is read for its last lines, however long they are."""
 
 
 class TrainingFailed(UnderstudyError):
@@ -77,12 +79,15 @@ def supervise(
     raise TrainingFailed(f"{module} {end} {attempts} times.\n{last_lines(job_dir)}".rstrip())
 
 
-def last_lines(job_dir: Path) -> str:
+def last_lines(job_dir: Path, count: int = LAST_LINES) -> str:
     """The end of a trainer's log, for a person to read."""
     path = job_dir / files.LOG
     if not path.exists():
         return ""
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:])
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - LAST_BYTES))
+        text = log.read().decode("utf-8", errors="replace")
+    return "\n".join(text.replace("\x00", "\ufffd").splitlines()[-count:])
 
 
 class _Trainer:

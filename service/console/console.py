@@ -4,18 +4,55 @@ from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from service.console import live, sign_in
+from service.console import (
+    audit_log,
+    candidates,
+    conversation,
+    cycles,
+    datasets,
+    history,
+    inbox,
+    learned,
+    live,
+    openid,
+    overview,
+    people,
+    review,
+    settings,
+    sign_in,
+    tickets,
+    widget_sites,
+)
 from service.console.pages import HERE, is_part, page
 from service.console.session import SignInFirst
 
-PAGES = (sign_in, live)
+PAGES = (
+    sign_in,
+    openid,
+    live,
+    people,
+    widget_sites,
+    audit_log,
+    overview,
+    cycles,
+    candidates,
+    history,
+    datasets,
+    tickets,
+    settings,
+    inbox,
+    conversation,
+    review,
+    learned,
+)
 
 
 def add_to(app: FastAPI) -> None:
     """Every page, under /console."""
     app.mount("/console/static", StaticFiles(directory=HERE / "static"), name="static")
-    htmx = StaticFiles(packages=[("js_lib_htmx", "static")])
+    htmx = StaticFiles(packages=[("js_lib_htmx", "static/htmx")])
     app.mount("/console/lib", htmx, name="lib")
+    openid.add_to(app)
     for each in PAGES:
         app.include_router(each.router)
 

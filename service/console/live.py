@@ -40,6 +40,7 @@ async def _events(request: Request, here: Seat) -> AsyncIterator[bytes]:
     seen = await to_thread.run_sync(look)
     silent_seconds = 0.0
     yield b": listening\n\n"
+    yield event("changed", {})  # what changed between the page's making and this look is not missed
     while not (state.leaving.is_set() or await request.is_disconnected()):
         await asyncio.sleep(pause_seconds)
         silent_seconds += pause_seconds

@@ -56,11 +56,13 @@ def day_and_time(at: datetime | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A duration as 4 s, 3 min 5 s or 2 h 10 min."""
+    """A duration as 4 s, 3 min 5 s, 2 h 10 min or 15 d 3 h."""
     if seconds is None:
         return NONE
     whole = timedelta(seconds=round(seconds))
     minutes, rest = divmod(int(whole.total_seconds()), 60)
+    if minutes >= 2 * 24 * 60:
+        return f"{minutes // 1440} d {minutes % 1440 // 60} h"
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

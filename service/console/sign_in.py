@@ -35,7 +35,7 @@ def _form(
         None,
         "sign_in.html",
         status,
-        next=_inside(next),
+        next=inside(next),
         error=error,
         email=email,
         openid=settings.openid_name if settings.openid_issuer else None,
@@ -53,7 +53,7 @@ def sign_in(
     _refuse_foreign(request)
     with writing(request.app.state.database) as session:
         tried = staff.sign_in(session, email, password)
-        actor = Actor(email.strip().lower()[:200], "staff", _address(request))
+        actor = Actor(email.strip().lower()[:200], "staff", address(request))
         act = "session.sign_in" if tried.person else "session.refused"
         audit.record(session, actor, act, "console", reason=tried.found or None)
     if tried.person is None:
@@ -72,7 +72,7 @@ def let_in(request: Request, person: Staff, next: str = "") -> Response:
     """A new session for somebody who proved who they are."""
     with writing(request.app.state.database) as session:
         _, secret = staff_sessions.begin(session, person, request.headers.get("user-agent", ""))
-    response = RedirectResponse(_inside(next) or "/console", 303)
+    response = RedirectResponse(inside(next) or "/console", 303)
     set_cookie(request, response, secret)
     return response
 
@@ -119,7 +119,7 @@ def choose_password(
     try:
         with writing(request.app.state.database) as session:
             person = staff.choose_password(session, secret, password)
-            actor = Actor(person.email, "staff", _address(request))
+            actor = Actor(person.email, "staff", address(request))
             audit.record(session, actor, "session.password", person.email)
     except (Invalid, NotFound) as problem:
         return _password_form(request, secret, str(problem))
@@ -146,10 +146,11 @@ def _refuse_foreign(request: Request) -> None:
         raise Denied("This form was sent by another site.")
 
 
-def _address(request: Request) -> str | None:
+def address(request: Request) -> str | None:
+    """Where a request comes from."""
     return request.client.host if request.client else None
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     """A path of our own consoles, or nothing: a sign-in never leads elsewhere."""
     return path if path.startswith("/console") and "//" not in path and "\\" not in path else ""

@@ -69,7 +69,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 
 def _is_broken(text: str) -> bool:
-    return "Content Security Policy" in text or "Uncaught" in text
+    return any(sign in text for sign in ("Content Security Policy", "Uncaught", "Refused to"))
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """The consoles over HTTP, without a browser: a signed-in client per role, on a real socket."""
 
-import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 from sqlalchemy import Engine
 
-from feedback import assistants, staff
+from feedback import assistants, staff, staff_sessions
 from feedback.database import writing
 from feedback.tables import Role
+from service.console.session import COOKIE
 from tests.service.conftest import Shop, engine, settings, shop, store
 
 __all__ = ["engine", "settings", "shop", "store"]
@@ -27,15 +28,17 @@ def hire(database: Engine, name: str, role: Role, assistant: str | None = "shop"
     return email
 
 
-def signed_in(shop: Shop, email: str) -> httpx.Client:
+@contextmanager
+def signed_in(shop: Shop, email: str) -> Iterator[httpx.Client]:
     """A client with a session cookie and the token that our pages carry."""
-    client = httpx.Client(base_url=shop.url, timeout=30, trust_env=False, follow_redirects=True)
-    page = client.post("/console/sign-in", data={"email": email, "password": PASSWORD})
-    assert page.status_code == 200, page.text
-    found = re.search(r'"X-CSRF-Token": "([0-9a-f]+)"', page.text)
-    assert found, page.text
-    client.headers["X-CSRF-Token"] = found[1]
-    return client
+    form = {"email": email, "password": PASSWORD}
+    with httpx.Client(
+        base_url=shop.url, timeout=30, trust_env=False, follow_redirects=True
+    ) as client:
+        answer = client.post("/console/sign-in", data=form, follow_redirects=False)
+        assert answer.status_code == 303, answer.text
+        client.headers["X-CSRF-Token"] = staff_sessions.csrf_token(client.cookies[COOKIE])
+        yield client
 
 
 @pytest.fixture

@@ -411,6 +411,25 @@ def upgrade() -> None:
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.add_column(sa.Column("mean_logprob", sa.Float(), nullable=True))
 
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("topics", sa.JSON(), nullable=False, server_default="[]"))
+
+    with op.batch_alter_table("stage", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("curve", sa.JSON(), nullable=False, server_default="[]"))
+        batch_op.add_column(sa.Column("log_tail", sa.Text(), nullable=False, server_default=""))
+
+    op.create_table(
+        "process_report",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("process", sa.String(length=24), nullable=False),
+        sa.Column("host", sa.String(length=200), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("versions", sa.JSON(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_process_report")),
+    )
+
     _fill()
     _seal_audit()
     _search()
@@ -418,6 +437,14 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     _no_search()
+    op.drop_table("process_report")
+    with op.batch_alter_table("stage", schema=None) as batch_op:
+        batch_op.drop_column("log_tail")
+        batch_op.drop_column("curve")
+
+    with op.batch_alter_table("decision", schema=None) as batch_op:
+        batch_op.drop_column("topics")
+
     with op.batch_alter_table("api_key", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_api_key_staff_id"), type_="foreignkey")
         batch_op.drop_index(batch_op.f("ix_api_key_staff_id"))

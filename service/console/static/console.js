@@ -74,27 +74,41 @@
   // Keys: data-key="a" on a button, link or field. Ignored while somebody types.
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && typing?.form) {
+    const form = event.target.closest("form") ?? $("details[open] form:has([data-enter])");
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && form) {
       event.preventDefault();
-      typing.form.requestSubmit($("[data-enter]", typing.form) || undefined);
+      form.requestSubmit($("[data-enter]", form) || undefined);
       return;
     }
-    if (event.key === "Escape" && typing) { typing.blur(); return; }
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]")) return;
-    const target = all("[data-key]").find((each) => each.dataset.key === event.key && each.offsetParent !== null && !each.disabled);
+    // The part of the page that keys mean first: the answer somebody is at.
+    const scope = event.target.closest("[data-scope]");
+    if (event.key === "Escape" && typing) { typing.blur(); scope?.focus(); return; }
+    if (event.key === "Escape") { all("[data-scope] details[open]").forEach((each) => { each.open = false; }); return; }
+    const digit = event.altKey && event.code.startsWith("Digit") ? event.code.slice(5) : null;
+    if ((typing && !digit) || event.ctrlKey || event.metaKey || (event.altKey && !digit) || $("dialog[open]")) return;
+    const wanted = digit ?? event.key;
+    const fitting = all("[data-key]").filter((each) => each.dataset.key === wanted && each.checkVisibility() && !each.disabled);
+    const target = fitting.find((each) => scope?.contains(each)) ?? fitting[0];
     if (!target) return;
     event.preventDefault();
     if (target.matches("input:not([type=checkbox]):not([type=radio]), textarea, select")) target.focus();
-    else if (target.matches("details")) { target.open = !target.open; $("textarea, input", target)?.focus(); }
+    else if (target.matches("details")) { target.open = !target.open; if (!target.open) scope?.focus(); }
     else target.click();
   });
+  // What is opened is ready to be typed into, behind what stands there.
+  document.addEventListener("toggle", (event) => {
+    const field = event.target.open && $("[data-first]", event.target);
+    if (!field) return;
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+  }, true);
 
   // Lists: j and k move through data-list, Enter opens.
   document.addEventListener("keydown", (event) => {
     if (!["j", "k"].includes(event.key) || event.target.closest("input, textarea, select")) return;
     const items = all("[data-list] .item");
     if (!items.length) return;
-    const at = items.indexOf(document.activeElement);
+    const at = items.indexOf(document.activeElement.closest(".item"));
     const next = items[Math.min(items.length - 1, Math.max(0, at + (event.key === "j" ? 1 : -1)))];
     next.focus();
     event.preventDefault();
@@ -111,6 +125,12 @@
     source.addEventListener("changed", () => document.body.dispatchEvent(new CustomEvent("live")));
     addEventListener("pagehide", () => source.close(), { once: true });
   }
+
+  // A part in which somebody has opened a form is not fetched anew under their hands.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const part = event.detail.elt;
+    if (part.matches("[data-patient]") && $("details[open]", part)) event.preventDefault();
+  });
 
   // Diffs: <textarea data-diff-of="id" data-diff-into="id"> shows what was changed, word by word, as one types.
   function pieces(text) { return text.match(/\s+|[^\s]+/g) || []; }

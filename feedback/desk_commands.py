@@ -1,0 +1,205 @@
+"""`understudy feedback desk`: the inbox, search, hand-overs, the review queue and what was learned."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlmodel import Session
+
+from feedback import (
+    assistants,
+    audit,
+    conversations,
+    handovers,
+    inbox,
+    learned,
+    reviews,
+    search,
+    staff,
+)
+from feedback.audit import Actor
+from feedback.database import reading, writing
+from feedback.desk import check_desk, desk_of
+from feedback.inbox import Row, View
+from feedback.printing import (
+    AssistantOption,
+    JsonOption,
+    examples,
+    print_record,
+    print_records,
+    say,
+    short,
+)
+from feedback.tables import Conversation as Talk
+
+app = typer.Typer(no_args_is_help=True, help="Conversations, people who take over, reviews.")
+Id = Annotated[str, typer.Argument(help="The conversation's id.")]
+By = Annotated[str, typer.Option(help="The member of staff who does it: their e-mail address.")]
+
+
+@app.command(
+    "list",
+    epilog=examples(
+        "understudy feedback desk list --view waiting",
+        'understudy feedback desk list --search "refund thursday"',
+    ),
+)
+def list_conversations(
+    assistant: AssistantOption = None,
+    view: Annotated[View, typer.Option(help="A saved view of the inbox.")] = View.ALL,
+    words: Annotated[str, typer.Option("--search", help="Words that were said.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Conversations: a saved view, or a search."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        if words:
+            found = search.find(session, owner, words, limit)
+        else:
+            found = inbox.page(session, owner, view, None, None, limit)
+    print_records([_row(row, as_json) for row in found], as_json, "No conversations here.")
+
+
+def _row(row: Row, whole: bool) -> dict[str, Any]:
+    one = row.conversation
+    return {
+        "id": one.id,
+        "customer": row.customer,
+        "handling": one.handling,
+        "said": one.last_text if whole else short(one.last_text),
+        "at": one.last_message_at,
+        "flagged_at": one.flagged_at,
+        "reviewed_at": one.reviewed_at,
+    }
+
+
+@app.command(epilog=examples("understudy feedback desk show 01m832nhwx7xes4yw7kg3dsrcj"))
+def show(conversation_id: Id, as_json: JsonOption = False) -> None:
+    """Everything said in a conversation."""
+    with reading() as session:
+        conversations.get(session, conversation_id)
+        said = conversations.messages_of(session, conversation_id)
+    rows = [
+        {"id": m.id, "speaker": m.author or m.speaker, "said": m.text, "state": m.state}
+        for m in said
+    ]
+    print_records(rows, as_json)
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback desk take 01m832nhwx7xes4yw7kg3dsrcj --by mara@example.com"
+    )
+)
+def take(conversation_id: Id, by: By) -> None:
+    """Take a conversation: the bot is silent from now on."""
+    with writing() as session:
+        person = staff.get(session, by)
+        conversation = conversations.get(session, conversation_id)
+        handovers.take(session, conversation, person)
+        _note(session, person.email, "conversation.take", conversation)
+    say(f"{person.name} has the conversation.")
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback desk release 01m832nhwx7xes4yw7kg3dsrcj --by mara@example.com",
+        "understudy feedback desk release 01m832nhwx7xes4yw7kg3dsrcj --by mara@example.com --close",
+    )
+)
+def release(
+    conversation_id: Id,
+    by: By,
+    close: Annotated[bool, typer.Option("--close", help="It is done; close it.")] = False,
+) -> None:
+    """Hand a conversation back to the bot, or close it."""
+    with writing() as session:
+        person = staff.get(session, by)
+        conversation = conversations.get(session, conversation_id)
+        if close:
+            handovers.close(session, conversation, person)
+        else:
+            handovers.hand_back(session, conversation, person)
+        act = "conversation.close" if close else "conversation.hand_back"
+        _note(session, person.email, act, conversation)
+    say("It is closed." if close else "The bot answers again.")
+
+
+def _note(session: Session, who: str, act: str, conversation: Talk) -> None:
+    subject = f"conversation {conversation.id}"
+    audit.record(session, Actor(who, "command line"), act, subject, conversation.assistant_id)
+
+
+@app.command(epilog=examples("understudy feedback desk fill-reviews"))
+def fill_reviews(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """Sample new answers into the review queue: uncertain, on a new topic, or by chance."""
+    with writing() as session:
+        added = reviews.fill(session, assistants.only(session, assistant))
+    print_record({str(source): count for source, count in added.items()}, as_json)
+
+
+@app.command(
+    "learned",
+    epilog=examples("understudy feedback desk learned --author mara@example.com"),
+)
+def list_learned(
+    assistant: AssistantOption = None,
+    author: Annotated[str | None, typer.Option(help="Only this person's corrections.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Corrections, which adapters learned them, and whether the bot is right by now."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        found = learned.by_author(session, owner, author)
+    rows = [
+        {
+            "id": one.feedback.id,
+            "author": one.feedback.author,
+            "question": one.question if as_json else short(one.question),
+            "datasets": [dataset.name for dataset in one.datasets],
+            "adapters": [adapter.name for adapter in one.adapters],
+            "now": one.recheck.state if one.recheck else None,
+        }
+        for one in found
+    ]
+    print_records(rows, as_json, "No corrections yet.")
+
+
+@app.command(epilog=examples("understudy feedback desk recheck 01m832nhwx7xes4yw7kg3dsrcj"))
+def recheck(
+    feedback_id: Annotated[str, typer.Argument(help="As `desk learned` prints it.")],
+) -> None:
+    """Ask a correction's question again of what is live; the loop does it within seconds."""
+    with writing() as session:
+        row = learned.get(session, feedback_id)
+        learned.request_recheck(session, row, "command line")
+    say("Asked for. `understudy feedback desk learned` shows what came of it.")
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback desk settings", "understudy feedback desk settings --file desk.json"
+    )
+)
+def settings(
+    assistant: AssistantOption = None,
+    file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="JSON to use from now on.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Opening hours, when a person takes over, what is reviewed; with --file, change them."""
+    with writing() as session:
+        owner = assistants.only(session, assistant)
+        if file:
+            changed = check_desk(json.loads(file.read_text(encoding="utf-8")))
+            before = owner.desk
+            owner.desk = changed.model_dump(mode="json", exclude_defaults=True)
+            session.add(owner)
+            actor = Actor("command line", "command line")
+            audit.record(
+                session, actor, "desk.change", owner.name, owner.id, before=before, after=owner.desk
+            )
+        print_record(desk_of(owner).model_dump(mode="json"), as_json)

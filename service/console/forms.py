@@ -1,0 +1,58 @@
+"""What the forms of operators have in common: where a page goes after an act, and lines as lists."""
+
+from fastapi.responses import RedirectResponse
+
+from feedback.conversations import check_name
+from feedback.errors import Invalid
+from service.console.session import Seat
+
+DONE = {
+    "promoted": "Done. New conversations speak with it as soon as the engine has shown that it applies it.",
+    "rejected": "The candidate was rejected. Live stays as it is.",
+    "rolled_back": "Rolled back. New conversations speak with what was live before.",
+    "requested": "The cycle is requested; a loop takes it up within seconds.",
+    "stopped": "The cycle is asked to stop.",
+    "added": "The ticket is in the exam. Neither it nor anything close to it will ever train.",
+    "retired": "The ticket is out of the exam; it stays on record.",
+    "saved": "Saved. It holds from the next answer on.",
+    "same": "Nothing was different; nothing was changed.",
+}
+"""What a page says at its top after an act: `?done=promoted`."""
+
+
+def back(here: Seat, path: str, done: str) -> RedirectResponse:
+    """To a page of this assistant, which then says what was done."""
+    return RedirectResponse(f"/console/{here.desk.name}/{path}?done={done}", 303)
+
+
+def said(done: str) -> str | None:
+    """The sentence for what was done; None for what we never say."""
+    return DONE.get(done)
+
+
+def reason_given(text: str) -> str:
+    """The reason for an act, or Invalid: whoever comes later wants to know why."""
+    if not text.strip():
+        raise Invalid("Say in a few words why; it is kept with what you do.")
+    return check_name(text, "reason", 2000)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a field that hold something."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def number(text: str, what: str) -> float:
+    """A number from a field, or Invalid that names the field."""
+    try:
+        return float(text)
+    except ValueError:
+        raise Invalid(f"Found {text!r} as {what}; expected a number.") from None
+
+
+def whole_number(text: str, what: str) -> int:
+    """A whole number from a field, or Invalid that names the field."""
+    try:
+        return int(text)
+    except ValueError:
+        raise Invalid(f"Found {text!r} as {what}; expected a whole number.") from None

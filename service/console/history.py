@@ -1,0 +1,89 @@
+"""What was live when, by whom and why; and the way back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, Response
+
+from feedback import adapters, audit
+from feedback.database import reading, writing
+from feedback.tables import Adapter, Promotion, now
+from service.console import charts, forms
+from service.console.charts import Span
+from service.console.pages import page
+from service.console.session import Seat, seat
+from service.permissions import OPERATORS
+
+router = APIRouter(prefix="/console/{assistant}", include_in_schema=False)
+Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
+BASE = "the base model"
+
+
+@dataclass(frozen=True)
+class Reign:
+    """A promotion with how long it held."""
+
+    promotion: Promotion
+    adapter: Adapter | None
+    until: datetime | None
+
+    @property
+    def name(self) -> str:
+        """The adapter's name, or that of the base model."""
+        return self.adapter.name if self.adapter else BASE
+
+    @property
+    def seconds(self) -> float:
+        """How long it was, or has been, live."""
+        return ((self.until or now()) - self.promotion.created_at).total_seconds()
+
+
+@router.get("/history")
+def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
+    """Every promotion, newest first, drawn on a line of time."""
+    with reading(request.app.state.database) as session:
+        past = adapters.history(session, here.desk)
+        before = adapters.back_to(session, here.desk) if past else None
+        reigns = [
+            Reign(
+                promotion,
+                adapters.by_id(session, promotion.adapter_id),
+                past[number - 1].created_at if number else None,
+            )
+            for number, promotion in enumerate(past)
+        ]
+        back_to = adapters.by_id(session, before.adapter_id) if before else None
+    spans = [
+        Span(each.name, each.promotion.created_at, each.until or now(), each.until is None)
+        for each in reversed(reigns)
+    ]
+    return page(
+        request,
+        here,
+        "history.html",
+        reigns=reigns,
+        timeline=charts.timeline("live", "What was live when", spans) if spans else None,
+        back_to=back_to.name if back_to else BASE,
+        said=forms.said(done),
+    )
+
+
+@router.post("/rollback")
+def roll_back(
+    request: Request, here: Operator, reason: Annotated[str, Form(max_length=2000)] = ""
+) -> Response:
+    """Make live again what was live before."""
+    why = forms.reason_given(reason)
+    with writing(request.app.state.database) as session:
+        left = adapters.live_adapter(session, here.desk)
+        row = adapters.roll_back(session, here.desk, here.caller.name, why)
+        adapter = adapters.by_id(session, row.adapter_id)
+        name = adapter.name if adapter else adapters.BASE
+        before = left.name if left else adapters.BASE
+        actor = here.caller.actor(here.desk.id)
+        audit.record(
+            session, actor, "adapter.roll_back", name, here.desk.id, reason=why, before=before
+        )
+    return forms.back(here, "history", "rolled_back")

@@ -1,0 +1,137 @@
+"""An agent's word on an answer, from whichever page: approve, correct, flag; and taking it back."""
+
+from sqlmodel import Session
+
+from feedback import audit, conversations, corrections
+from feedback.desk_tables import Verdict
+from feedback.errors import Invalid, NotFound
+from feedback.tables import (
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    FeedbackState,
+    FlagReason,
+    Message,
+)
+from service.console.session import Seat
+from service.permissions import conversation_for, message_for
+
+
+def conversation_here(session: Session, here: Seat, conversation_id: str) -> Conversation:
+    """A conversation of the assistant in the path, or NotFound."""
+    found = conversation_for(session, here.caller, conversation_id)
+    if found.assistant_id != here.desk.id:
+        raise NotFound(f"There is no conversation {conversation_id!r}.")
+    return found
+
+
+def message_here(session: Session, here: Seat, message_id: str) -> tuple[Message, Conversation]:
+    """A message of the assistant in the path with its conversation, or NotFound."""
+    message = message_for(session, here.caller, message_id)
+    conversation = conversations.get(session, message.conversation_id)
+    if conversation.assistant_id != here.desk.id:
+        raise NotFound(f"There is no message {message_id!r}.")
+    return message, conversation
+
+
+def verdict_of(given: str) -> Verdict:
+    """The verdict a form names, or Invalid."""
+    try:
+        return Verdict(given)
+    except ValueError:
+        raise Invalid(
+            f"Found the verdict {given!r}; expected one of {', '.join(Verdict)}."
+        ) from None
+
+
+def give(
+    session: Session,
+    here: Seat,
+    answer: Message,
+    verdict: Verdict,
+    reason: str,
+    text: str,
+    note: str,
+) -> Feedback | None:
+    """Keep a verdict as the feedback it is. A correction also flags what was wrong."""
+    if verdict == Verdict.SKIPPED:
+        return None
+    if verdict == Verdict.APPROVED:
+        return _word(session, here, answer, FeedbackKind.APPROVAL)
+    flag = _word(
+        session, here, answer, FeedbackKind.FLAG, reason=_reason_of(reason), note=note.strip()
+    )
+    if verdict == Verdict.FLAGGED:
+        return flag
+    if " ".join(text.split()) == " ".join(answer.text.split()):
+        raise Invalid("You changed nothing. Approve the answer if it is right as it stands.")
+    return _word(
+        session,
+        here,
+        answer,
+        FeedbackKind.CORRECTION,
+        text=text.replace("\r\n", "\n"),
+        note=note.strip(),
+    )
+
+
+def _word(
+    session: Session,
+    here: Seat,
+    answer: Message,
+    kind: FeedbackKind,
+    reason: FlagReason | None = None,
+    text: str | None = None,
+    note: str | None = None,
+) -> Feedback:
+    row = corrections.give(
+        session,
+        answer.id,
+        kind,
+        here.person.email,
+        here.role,
+        reason=reason,
+        text=text,
+        note=note or None,
+    )
+    record(session, here, f"feedback.{kind}", f"message {answer.id}", feedback=row.id)
+    return row
+
+
+def _reason_of(given: str) -> FlagReason:
+    try:
+        return FlagReason(given)
+    except ValueError:
+        raise Invalid("Say what was wrong with the answer: choose one of the reasons.") from None
+
+
+def record(session: Session, here: Seat, act: str, subject: str, **detail: str) -> None:
+    """Note an act of the person at the page."""
+    audit.record(session, here.caller.actor(here.desk.id), act, subject, here.desk.id, **detail)
+
+
+def told(session: Session, here: Seat, feedback_id: str) -> Feedback | None:
+    """The word the person has just given, to tell them so and to offer to take it back."""
+    found = session.get(Feedback, feedback_id) if feedback_id else None
+    if found is None or found.author != here.person.email or found.state != FeedbackState.ACTIVE:
+        return None
+    return found
+
+
+def withdraw(session: Session, here: Seat, feedback_id: str) -> Conversation:
+    """Take one's own word back; with a correction goes the flag that says what was wrong."""
+    row = session.get(Feedback, feedback_id)
+    if row is None:
+        raise NotFound(f"There is no feedback {feedback_id!r}.")
+    message, conversation = message_here(session, here, row.message_id)
+    corrections.withdraw(session, row.id, here.person.email)
+    if row.kind == FeedbackKind.CORRECTION:
+        for other in corrections.about_message(session, message.id):
+            if (
+                other.kind == FeedbackKind.FLAG
+                and other.author == row.author
+                and other.state == FeedbackState.ACTIVE
+            ):
+                corrections.withdraw(session, other.id, row.author)
+    record(session, here, "feedback.withdraw", f"message {message.id}", feedback=row.id)
+    return conversation

@@ -1,0 +1,221 @@
+"""Settings: every value of every process and where it comes from; the assistant's own, with forms."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from feedback import assistants, audit, processes
+from feedback.conversations import check_text
+from feedback.database import reading, writing
+from feedback.desk import Day, Desk, check_desk, desk_of
+from feedback.errors import Invalid
+from service.console import forms
+from service.console.differences import word_diff
+from service.console.pages import page
+from service.console.session import Seat, seat
+from service.permissions import OPERATORS
+
+router = APIRouter(prefix="/console/{assistant}/settings", include_in_schema=False)
+Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
+Field = Annotated[str, Form()]
+
+
+@router.get("")
+def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
+    """The page with all its forms."""
+    with reading(request.app.state.database) as session:
+        prompts = assistants.prompts(session, here.desk)
+        running = [(each, processes.is_running(each)) for each in processes.every(session)]
+    versions = [
+        (
+            prompt,
+            word_diff(prompts[number + 1].text, prompt.text) if number + 1 < len(prompts) else [],
+        )
+        for number, prompt in enumerate(prompts)
+    ]
+    desk = desk_of(here.desk)
+    return page(
+        request,
+        here,
+        "settings.html",
+        prompts=versions,
+        sampling=assistants.sampling_of(here.desk),
+        gate=assistants.gate_of(here.desk),
+        desk=desk,
+        hours=_hours_shown(desk),
+        rules="\n".join(f"{rule.name}: {', '.join(rule.phrases)}" for rule in desk.rules),
+        processes=running,
+        said=forms.said(done),
+    )
+
+
+@router.post("/prompt")
+def set_prompt(request: Request, here: Operator, text: Field = "") -> Response:
+    """Put a new version of the prompt in force."""
+    with writing(request.app.state.database) as session:
+        before = assistants.prompt_in_force(session, here.desk)
+        wanted = check_text(text.replace("\r\n", "\n"), "prompt")
+        prompt = assistants.set_prompt(session, here.desk, wanted, here.caller.name)
+        if prompt.id == before.id:
+            return forms.back(here, "settings", "same")
+        _note(session, here, "prompt", {"text": before.text}, {"text": prompt.text})
+    return forms.back(here, "settings", "saved")
+
+
+@router.post("/answers")
+def set_answers(
+    request: Request,
+    here: Operator,
+    temperature: Field = "",
+    top_p: Field = "",
+    max_tokens: Field = "",
+    seed: Field = "",
+    stop: Field = "",
+) -> Response:
+    """How answers are drawn."""
+    sampling = {
+        "temperature": forms.number(temperature, "temperature"),
+        "top_p": forms.number(top_p, "top p"),
+        "max_tokens": forms.whole_number(max_tokens, "longest answer"),
+        "seed": forms.whole_number(seed, "seed") if seed.strip() else None,
+        "stop": forms.lines_of(stop),
+    }
+    return _change(request, here, sampling=sampling)
+
+
+@router.post("/gate")
+def set_gate(
+    request: Request,
+    here: Operator,
+    metric: Field = "",
+    min_gain: Field = "",
+    confidence: Field = "",
+    min_tickets: Field = "",
+) -> Response:
+    """What a candidate must show."""
+    if metric not in ("chrf", "mean_logprob"):
+        raise Invalid(f"Found the metric {metric!r}; expected 'chrf' or 'mean_logprob'.")
+    gate = {
+        "metric": metric,
+        "min_gain": forms.number(min_gain, "least gain"),
+        "confidence": forms.number(confidence, "confidence"),
+        "min_tickets": forms.whole_number(min_tickets, "fewest tickets"),
+    }
+    return _change(request, here, gate=gate)
+
+
+@router.post("/loop")
+def set_loop(
+    request: Request, here: Operator, schedule_minutes: Field = "", auto_promote: Field = ""
+) -> Response:
+    """When cycles begin by themselves, and whether a candidate that passed goes live by itself."""
+    minutes = (
+        forms.whole_number(schedule_minutes, "minutes between cycles")
+        if schedule_minutes.strip()
+        else None
+    )
+    return _change(request, here, schedule_minutes=minutes, auto_promote=auto_promote == "yes")
+
+
+class DeskForm(BaseModel):
+    """The desk's form as browsers send it."""
+
+    timezone: str = ""
+    hours_monday: str = ""
+    hours_tuesday: str = ""
+    hours_wednesday: str = ""
+    hours_thursday: str = ""
+    hours_friday: str = ""
+    hours_saturday: str = ""
+    hours_sunday: str = ""
+    reply_within_hours: str = ""
+    customer_asks: str = ""
+    bot_cannot: str = ""
+    rules: str = ""
+    low_confidence: str = ""
+    review_percent: str = ""
+    second_review_percent: str = ""
+
+    def desk(self) -> Desk:
+        """What it says, or Invalid."""
+        hours = {day: _spans(getattr(self, f"hours_{day}")) for day in Day}
+        return check_desk(
+            {
+                "timezone": self.timezone.strip(),
+                "hours": {day: spans for day, spans in hours.items() if spans},
+                "reply_within_hours": self.reply_within_hours.strip(),
+                "customer_asks": forms.lines_of(self.customer_asks),
+                "bot_cannot": forms.lines_of(self.bot_cannot),
+                "rules": [_rule(line) for line in forms.lines_of(self.rules)],
+                "low_confidence": self.low_confidence.strip(),
+                "review_percent": self.review_percent.strip(),
+                "second_review_percent": self.second_review_percent.strip(),
+            }
+        )
+
+
+@router.post("/desk")
+def set_desk(request: Request, here: Operator, form: Annotated[DeskForm, Form()]) -> Response:
+    """How the support desk works."""
+    return _change(request, here, desk=form.desk().model_dump(mode="json"))
+
+
+def _spans(text: str) -> list[dict[str, str]]:
+    """Opening hours such as 09:00-12:00, 13:00-17:00."""
+    spans = []
+    for span in text.replace("\u2013", "-").split(","):
+        if not span.strip():
+            continue
+        opens, _, closes = span.partition("-")
+        spans.append({"opens": opens.strip(), "closes": closes.strip()})
+    return spans
+
+
+def _rule(line: str) -> dict[str, object]:
+    """A rule such as Lost parcel: lost parcel, never arrived."""
+    name, colon, phrases = line.partition(":")
+    if not colon:
+        raise Invalid(
+            f"Found the rule {line!r}; expected a name, a colon, and phrases between commas."
+        )
+    said = [phrase.strip() for phrase in phrases.split(",") if phrase.strip()]
+    return {"name": name.strip(), "phrases": said}
+
+
+def _hours_shown(desk: Desk) -> dict[str, str]:
+    return {
+        day: ", ".join(
+            f"{span.opens:%H:%M}-{span.closes:%H:%M}" for span in desk.hours.get(day, [])
+        )
+        for day in Day
+    }
+
+
+def _change(request: Request, here: Seat, **given: Any) -> Response:
+    """Change the assistant and record each change with before and after."""
+    with writing(request.app.state.database) as session:
+        changed = assistants.change(session, here.desk, **given)
+        for name, (before, after) in changed.items():
+            _note(session, here, name, before, after)
+    return forms.back(here, "settings", "saved" if changed else "same")
+
+
+def _note(session: Session, here: Seat, what: str, before: object, after: object) -> None:
+    actor = here.caller.actor(here.desk.id)
+    audit.record(
+        session,
+        actor,
+        "assistant.change",
+        f"{here.desk.name}: {what}",
+        here.desk.id,
+        before=_told(before),
+        after=_told(after),
+    )
+
+
+def _told(value: object) -> object:
+    """The audit log leaves out what is None; a setting that was taken away is said."""
+    return "none" if value is None else value

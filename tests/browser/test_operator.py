@@ -1,0 +1,169 @@
+"""An operator in a real browser: from starting a cycle to promotion and back; every page in both themes."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from feedback import adapters, cycles, datasets
+from feedback.database import reading, writing
+from feedback.tables import CycleState, Role, Stage, StageState, now
+from tests.browser.conftest import hire
+from tests.console.conftest import PASSWORD
+from tests.console.trained import (
+    LOG,
+    LOSSES,
+    add_tickets,
+    month_of_talks,
+    shop_of,
+    teach,
+    train,
+)
+from tests.service.conftest import Shop
+
+Accessible = Callable[[Page], None]
+Picture = Callable[[Page, str], None]
+
+
+def sign_in(page: Page, shop: Shop) -> None:
+    hire(shop.database, "olga", Role.OPERATOR)
+    page.goto(f"{shop.url}/console")
+    page.get_by_label("E-mail").fill("olga@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/console/shop/overview")
+
+
+def move_along(shop: Shop, name: str, **progress: object) -> None:
+    """What a loop would write of a stage."""
+    with writing(shop.database) as session:
+        [cycle] = cycles.every(session, shop_of(session))
+        stage = cycles.begin_stage(session, cycle, name)
+        cycles.report(session, stage.id, **progress)
+
+
+def test_an_operator_starts_watches_promotes_and_rolls_back(page: Page, shop: Shop) -> None:
+    teach(shop)
+    add_tickets(shop)
+    sign_in(page, shop)
+    page.get_by_role("link", name="Start a cycle").click()
+    page.get_by_role("button", name="Start a cycle").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Train on 6 answers (6 new)")
+    dialog.get_by_role("button", name="Start the cycle").click()
+    page.wait_for_url(re.compile(r"/cycles/\w+"))
+    expect(page.get_by_text("Waiting for a loop to take it up.")).to_be_visible()
+
+    with writing(shop.database) as session:
+        claimed = cycles.claim(session, "loop", 60)
+    assert claimed is not None
+    move_along(shop, "freeze", state=StageState.DONE)
+    move_along(shop, "sft", done=12, total=40, curve=LOSSES[:12], log_tail=LOG, eta_seconds=75.0)
+    expect(page.get_by_text("12 of 40 · about 1 min 15 s left")).to_be_visible()
+    expect(page.get_by_label("End of the log")).to_contain_text("step 40/40")
+    move_along(shop, "sft", done=30, curve=LOSSES[:30])
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "30")
+    with writing(shop.database) as session:
+        [cycle] = cycles.every(session, shop_of(session))
+        cycles.finish(session, cycle, CycleState.STOPPED, "Taken over by the test.")
+    expect(page.get_by_text("Taken over by the test.")).to_be_visible()
+
+    trained = train(shop)
+    page.goto(f"{shop.url}/console/shop/overview")
+    page.get_by_role("link", name="Look and decide").click()
+    page.get_by_label("Why promote it?").fill("better on returns")
+    page.get_by_role("button", name="Promote").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"change from the base model to {trained.adapter.name}")
+    dialog.get_by_role("button", name="Cancel").click()
+    with reading(shop.database) as session:
+        assert adapters.live(session, shop_of(session)) is None
+    page.get_by_role("button", name="Promote").click()
+    page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    expect(page.get_by_text("It is live")).to_be_visible()
+
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_role("cell", name="better on returns")).to_be_visible()
+    page.get_by_label("Why?").fill("too curt")
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.get_by_role("cell", name="too curt")).to_be_visible()
+    with reading(shop.database) as session:
+        assert adapters.live_adapter(session, shop_of(session)) is None
+
+
+@pytest.fixture
+def busy(shop: Shop) -> dict[str, str]:
+    """A month in which one candidate went live, a second waits and a third cycle runs; the pages' paths."""
+    teach(shop)
+    add_tickets(shop)
+    first = train(shop, "first", gain=15.0)
+    with writing(shop.database) as session:
+        owner, olga = shop_of(session), "olga@example.com"
+        past = [
+            adapters.promote(session, owner, first.adapter, olga, "Knows our return policy"),
+            adapters.roll_back(session, owner, olga, "Too curt with angry customers"),
+            adapters.promote(session, owner, first.adapter, olga, "Kinder since the new prompt"),
+        ]
+        for promotion, days in zip(past, (24, 22, 15), strict=True):
+            promotion.created_at = now() - timedelta(days=days)
+            session.add(promotion)
+    second = train(shop, "second")
+    month_of_talks(shop, [None, first.adapter])
+    with writing(shop.database) as session:
+        owner = shop_of(session)
+        running = cycles.request(session, owner, "olga@example.com")
+        cycles.claim(session, "loop", 600, running.id)
+        for name, done in (("freeze", True), ("sft", True), ("dpo", False)):
+            stage = cycles.begin_stage(session, running, name)
+            state = StageState.DONE if done else StageState.RUNNING
+            cycles.report(
+                session, stage.id, state=state, done=26, total=40, eta_seconds=92.0, loss=0.47,
+                curve=LOSSES if done and name == "sft" else LOSSES[:26] if name == "dpo" else [],
+                log_tail="" if name == "freeze" else LOG,
+            )  # fmt: skip
+            row_of = session.get_one(Stage, stage.id)
+            row_of.started_at = now() - timedelta(seconds=200)
+        sft = next(each for each in datasets.every(session, owner) if each.kind == "sft")
+    return {
+        "overview": "overview",
+        "cycles": "cycles",
+        "cycle": f"cycles/{running.id}",
+        "candidates": "candidates",
+        "candidate": f"candidates/{second.adapter.name}",
+        "history": "history",
+        "datasets": "datasets",
+        "dataset": f"datasets/{sft.name}",
+        "tickets": "tickets",
+        "settings": "settings",
+    }
+
+
+def test_every_page_is_accessible_in_light_and_dark(
+    page: Page, shop: Shop, busy: dict[str, str], accessible: Accessible, picture: Picture
+) -> None:
+    sign_in(page, shop)
+    for name, path in busy.items():
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        page.goto(f"{shop.url}/console/shop/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        accessible(page)
+        picture(page, name)
+        page.emulate_media(color_scheme="dark")
+        accessible(page)
+        if name in ("overview", "candidate"):
+            picture(page, f"{name}-dark")
+        if name == "candidate":
+            page.evaluate("document.querySelector('#answers').scrollIntoView()")
+            picture(page, "candidate-answers-dark")
+
+
+def test_pages_fit_a_narrow_screen(page: Page, shop: Shop, busy: dict[str, str]) -> None:
+    sign_in(page, shop)
+    page.set_viewport_size({"width": 420, "height": 860})
+    for path in busy.values():
+        page.goto(f"{shop.url}/console/shop/{path}")
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert over <= 0, f"{path} is {over} pixels too wide"

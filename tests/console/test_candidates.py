@@ -1,0 +1,152 @@
+"""Looking at candidates, and deciding on them."""
+
+import re
+
+import httpx
+import pytest
+
+from feedback import adapters, audit, cycles
+from feedback.database import reading, writing
+from tests.console.trained import Trained, add_tickets, shop_of, teach, train
+from tests.service.conftest import Shop
+
+
+@pytest.fixture
+def trained(shop: Shop) -> Trained:
+    teach(shop)
+    add_tickets(shop)
+    return train(shop)
+
+
+def page_of(trained: Trained, more: str = "") -> str:
+    return f"/console/shop/candidates/{trained.adapter.name}{more}"
+
+
+def order_of(shown: str) -> list[str]:
+    return re.findall(r'<span class="mono small quiet">(ticket-\d+)</span>', shown)
+
+
+def test_the_list_shows_every_adapter_with_its_verdict(
+    mara: httpx.Client, shop: Shop, trained: Trained
+) -> None:
+    refused = train(shop, "second", passed=False, gain=2.0)
+    shown = mara.get("/console/shop/candidates").text
+    assert shown.index(refused.adapter.name) < shown.index(trained.adapter.name)
+    assert "waits for a decision" in shown
+    assert "refused" in shown
+    assert "+11.0 to +36.0" in shown
+
+
+def test_the_page_tells_the_verdict_and_where_it_comes_from(
+    olga: httpx.Client, trained: Trained
+) -> None:
+    shown = olga.get(page_of(trained)).text
+    assert "passed its exam" in shown
+    assert "+24.0, 95 % interval +11.0 to +36.0" in shown
+    assert shown.count('<svg class="chart"') == 2
+    assert "Who taught it: 2 people, 6 words" in shown
+    assert "Whose conversations: 6 customers" in shown
+    assert "/console/shop/datasets/sft-" in shown
+    assert f"/console/shop/cycles/{trained.cycle.id}" in shown
+    assert "says what it must not" in shown
+
+
+def test_what_the_candidate_says_differently_is_marked(
+    olga: httpx.Client, trained: Trained
+) -> None:
+    shown = olga.get(page_of(trained, "?order=better")).text
+    assert "<del>" in shown
+    assert "<ins>" in shown
+    assert "free of charge" in shown
+
+
+def test_worse_answers_come_first_and_the_filters_narrow(
+    olga: httpx.Client, trained: Trained
+) -> None:
+    assert order_of(olga.get(page_of(trained)).text)[0] == "ticket-03"
+    assert order_of(olga.get(page_of(trained, "?order=better")).text)[-1] == "ticket-03"
+    assert order_of(olga.get(page_of(trained, "?rules=true")).text) == ["ticket-03"]
+    assert len(order_of(olga.get(page_of(trained, "?topic=Returns")).text)) == 2
+
+
+def test_promoting_needs_a_reason_and_is_recorded(
+    olga: httpx.Client, shop: Shop, trained: Trained
+) -> None:
+    assert olga.post(page_of(trained, "/promote"), data={"reason": " "}).status_code == 422
+    shown = olga.post(page_of(trained, "/promote"), data={"reason": "better on returns"})
+    assert "It is live" in shown.text
+    with reading(shop.database) as session:
+        promotion = adapters.live(session, shop_of(session))
+        [entry] = audit.every(session, act="adapter.promote")
+        assert cycles.get(session, trained.cycle.id).state == "promoted"
+    assert promotion is not None
+    assert promotion.adapter_id == trained.adapter.id
+    assert promotion.decision_id == trained.decision.id
+    assert promotion.approved_by == "olga@example.com"
+    assert entry.detail == {"reason": "better on returns", "before": "base"}
+    assert olga.post(page_of(trained, "/promote"), data={"reason": "again"}).status_code == 409
+
+
+def test_rejecting_ends_the_waiting_and_keeps_live(
+    olga: httpx.Client, shop: Shop, trained: Trained
+) -> None:
+    shown = olga.post(page_of(trained, "/reject"), data={"reason": "says for ever"})
+    assert "The candidate was rejected." in shown.text
+    with reading(shop.database) as session:
+        cycle = cycles.get(session, trained.cycle.id)
+        [entry] = audit.every(session, act="adapter.reject")
+        assert adapters.live(session, shop_of(session)) is None
+    assert cycle.state == "refused"
+    assert cycle.reason == "Rejected by olga@example.com: says for ever"
+    assert entry.subject == trained.adapter.name
+    assert olga.post(page_of(trained, "/reject"), data={"reason": "no"}).status_code == 409
+
+
+def test_agents_look_but_do_not_decide(mara: httpx.Client, shop: Shop, trained: Trained) -> None:
+    shown = mara.get(page_of(trained))
+    assert shown.status_code == 200
+    assert "Operators decide what goes live." in shown.text
+    for act in ("/promote", "/reject"):
+        assert mara.post(page_of(trained, act), data={"reason": "yes"}).status_code == 403
+    with reading(shop.database) as session:
+        assert adapters.live(session, shop_of(session)) is None
+
+
+def test_a_wrong_token_decides_nothing(olga: httpx.Client, shop: Shop, trained: Trained) -> None:
+    olga.headers["X-CSRF-Token"] = "0" * 64
+    for act in ("/promote", "/reject"):
+        assert olga.post(page_of(trained, act), data={"reason": "yes"}).status_code == 403
+    with reading(shop.database) as session:
+        assert adapters.live(session, shop_of(session)) is None
+
+
+def test_another_assistants_adapter_is_not_there(olga: httpx.Client, shop: Shop) -> None:
+    name = shop.publish("bread", "bakery").name
+    path = f"/console/shop/candidates/{name}"
+    assert olga.get(path).status_code == 404
+    for act in ("/promote", "/reject"):
+        assert olga.post(f"{path}{act}", data={"reason": "yes"}).status_code == 404
+
+
+def test_an_adapter_without_an_exam_says_so(olga: httpx.Client, shop: Shop) -> None:
+    name = shop.publish("imported").name
+    shown = olga.get(f"/console/shop/candidates/{name}").text
+    assert "It sat no exam" in shown
+    assert olga.post(
+        f"/console/shop/candidates/{name}/reject", data={"reason": "no"}
+    ).status_code == 409  # fmt: skip
+
+
+def test_a_name_with_markup_is_only_text(olga: httpx.Client) -> None:
+    shown = olga.get("/console/shop/candidates/<script>x")
+    assert shown.status_code == 404
+    assert "<script>x" not in shown.text
+
+
+def test_the_cycle_of_a_running_exam_is_not_rejected(
+    olga: httpx.Client, shop: Shop, trained: Trained
+) -> None:
+    with writing(shop.database) as session:
+        adapters.promote(session, shop_of(session), trained.adapter, "jon", "good")
+    answer = olga.post(page_of(trained, "/reject"), data={"reason": "too late"})
+    assert answer.status_code == 409

@@ -1,0 +1,75 @@
+"""A correction's question, asked again: fixed, not yet, regressed, or failed with the reason."""
+
+import asyncio
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from evals.recheck import recheck
+from evals.settings import EvalsSettings
+from feedback import conversations, corrections, learned
+from feedback.database import reading, writing
+from feedback.desk_tables import Recheck, RecheckState
+from feedback.tables import Assistant, Feedback, FeedbackKind, Role, Speaker
+from tests.evals.conftest import Room
+
+TAUGHT = "Bring it back within forty days."
+
+
+def correction(session: Session, assistant: Assistant, text: str = TAUGHT) -> Feedback:
+    talk = conversations.begin(session, assistant, None, "wren")
+    conversations.say(session, talk, Speaker.CUSTOMER, "May I bring it back?")
+    wrong = conversations.say(session, talk, Speaker.ASSISTANT, "No idea, sorry.")
+    return corrections.give(
+        session, wrong.id, FeedbackKind.CORRECTION, "mara", Role.AGENT, text=text
+    )
+
+
+def again(room: Room, feedback: Feedback) -> Recheck:
+    with writing(room.database) as session:
+        asked = learned.request_recheck(session, feedback, "mara")
+    return asyncio.run(recheck(room.engine, room.swaps, room.database, asked, EvalsSettings()))
+
+
+def test_a_correction_the_bot_now_says_is_fixed_and_losing_it_again_is_a_regression(
+    room: Room,
+) -> None:
+    with writing(room.database) as session:
+        given = correction(session, room.assistant)
+    assert again(room, given).state == RecheckState.NOT_YET
+    room.engine.says["base"] = lambda question: TAUGHT
+    fixed = again(room, given)
+    assert fixed.state == RecheckState.FIXED
+    assert fixed.text == TAUGHT and fixed.chrf == 100.0
+    assert fixed.chrf_before is not None and fixed.chrf_before < 60
+    room.engine.says["base"] = lambda question: "Ask somebody else."
+    assert again(room, given).state == RecheckState.REGRESSED
+
+
+def test_the_question_is_asked_as_it_stood_before_the_answer(room: Room) -> None:
+    with writing(room.database) as session:
+        given = correction(session, room.assistant)
+    again(room, given)
+    asked = room.engine.asked[-1]["messages"]
+    assert asked[-1] == {"role": "user", "content": "May I bring it back?"}
+
+
+def test_an_engine_that_is_down_leaves_a_failed_recheck_with_the_reason(room: Room) -> None:
+    with writing(room.database) as session:
+        given = correction(session, room.assistant)
+    room.engine.down = True
+    failed = again(room, given)
+    assert failed.state == RecheckState.FAILED
+    assert failed.text and "engine" in failed.text
+
+
+def test_only_one_recheck_of_a_correction_waits_at_a_time(
+    assistant: Assistant, database_engine: Engine
+) -> None:
+    with writing(database_engine) as session:
+        given = correction(session, assistant)
+        assert learned.request_rechecks(session, [given], "promotion 1", 5) == 1
+        assert learned.request_rechecks(session, [given], "promotion 2", 5) == 0
+        assert learned.is_requested_by(session, assistant, "promotion 1")
+    with reading(database_engine) as session:
+        assert len(learned.requested(session)) == 1

@@ -1,0 +1,116 @@
+"""The review queue: who is shown what, and when an item is done."""
+
+from datetime import timedelta
+
+import pytest
+from sqlmodel import Session
+
+from feedback import assistants, corrections, reviews, staff
+from feedback.desk_tables import Review, ReviewSource, ReviewState, Staff, Verdict
+from feedback.errors import Conflict
+from feedback.tables import Assistant, FeedbackKind, FlagReason, Role, now
+from tests.feedback.said import NIGHT, SHOES, answered, corrected
+
+
+def person(session: Session, assistant: Assistant | None, name: str) -> Staff:
+    someone, _ = staff.invite(session, f"{name}@example.com", name.title(), "test")
+    staff.grant(session, someone, Role.AGENT, assistant, "test")
+    return someone
+
+
+def queued(session: Session, assistant: Assistant, **desk: int) -> Review:
+    """One answer in the queue; all of them are drawn."""
+    session.get_one(Assistant, assistant.id).desk = {
+        "review_percent": 100, "second_review_percent": 0, **desk
+    }  # fmt: skip
+    session.flush()
+    answered(session, assistant, SHOES)
+    reviews.fill(session, assistants.get(session, assistant.name))
+    return reviews.open_items(session, assistant)[0].review
+
+
+def test_an_answer_is_queued_once_and_says_why(assistant: Assistant, session: Session) -> None:
+    review = queued(session, assistant)
+    assert review.source == ReviewSource.RANDOM
+    assert sum(reviews.fill(session, assistants.get(session, "shop")).values()) == 0
+    corrected(session, assistant, NIGHT, "Wash it.")
+    answered(session, assistant, "Quantum zebra xylophones?")
+    added = reviews.fill(session, assistants.get(session, "shop"))
+    assert added[ReviewSource.NEW_TOPIC] == 1
+
+
+def test_two_people_get_different_items_until_the_lock_ends(
+    assistant: Assistant, session: Session
+) -> None:
+    mara, nils = (person(session, assistant, name) for name in ("mara", "nils"))
+    review = queued(session, assistant)
+    assert reviews.take_next(session, assistant, mara)
+    assert reviews.take_next(session, assistant, nils) is None
+    with pytest.raises(Conflict, match="Mara is looking"):
+        reviews.judge(session, review, nils, Verdict.APPROVED)
+    review.locked_until = now() - timedelta(seconds=1)
+    session.flush()
+    assert reviews.take_next(session, assistant, nils)
+
+
+def test_an_assigned_item_is_shown_to_that_person_only(
+    assistant: Assistant, session: Session
+) -> None:
+    mara, nils = (person(session, assistant, name) for name in ("mara", "nils"))
+    reviews.assign(session, queued(session, assistant), nils)
+    session.flush()
+    assert (
+        reviews.waiting(session, assistant, mara),
+        reviews.waiting(session, assistant, nils),
+    ) == (
+        0,
+        1,
+    )
+
+
+def test_a_dispute_needs_a_third_person(assistant: Assistant, session: Session) -> None:
+    mara, nils, olga = (person(session, assistant, name) for name in ("mara", "nils", "olga"))
+    review = queued(session, assistant, second_review_percent=100)
+    assert reviews.judge(session, review, mara, Verdict.APPROVED).state == ReviewState.OPEN
+    word = corrections.give(
+        session,
+        review.message_id,
+        FeedbackKind.FLAG,
+        nils.email,
+        Role.AGENT,
+        reason=FlagReason.TONE,
+    )
+    assert reviews.judge(session, review, nils, Verdict.FLAGGED, word).state == ReviewState.OPEN
+    assert reviews.judge(session, review, olga, Verdict.APPROVED).state == ReviewState.DONE
+    assert reviews.agreement(session, assistant) == (0, 1)
+
+
+def test_an_item_everybody_here_skipped_is_done_whoever_works_elsewhere(
+    assistant: Assistant, session: Session
+) -> None:
+    bakery = assistants.create(session, "bakery", "Bakery", "embedded", "Bake.", "test")
+    mara, nils = (person(session, assistant, name) for name in ("mara", "nils"))
+    person(session, bakery, "bea")
+    review = queued(session, assistant)
+    assert reviews.judge(session, review, mara, Verdict.SKIPPED).state == ReviewState.OPEN
+    assert reviews.judge(session, review, nils, Verdict.SKIPPED).state == ReviewState.DONE
+
+
+def test_reviewers_have_a_role_here_or_everywhere_and_can_sign_in(
+    assistant: Assistant, session: Session
+) -> None:
+    bakery = assistants.create(session, "bakery", "Bakery", "embedded", "Bake.", "test")
+    person(session, assistant, "mara")
+    person(session, None, "ada")
+    person(session, bakery, "bea")
+    staff.disable(session, person(session, assistant, "gone"))
+    assert [each.name for each in reviews.reviewers(session, assistant)] == ["Ada", "Mara"]
+
+
+def test_nobody_judges_twice(assistant: Assistant, session: Session) -> None:
+    mara = person(session, assistant, "mara")
+    person(session, assistant, "nils")
+    review = queued(session, assistant, second_review_percent=100)
+    reviews.judge(session, review, mara, Verdict.APPROVED)
+    with pytest.raises(Conflict, match="judged this answer already"):
+        reviews.judge(session, review, mara, Verdict.APPROVED)

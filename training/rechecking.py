@@ -1,0 +1,66 @@
+"""Asks corrections again beside the cycles: on request, and after each promotion the newest behind it."""
+
+import asyncio
+import logging
+import threading
+
+from evals.recheck import recheck
+from feedback import adapters, assistants, learned
+from feedback.database import database, reading, writing
+from feedback.settings import feedback_settings
+from service.engine.launch import engine_api_key
+from service.hot_swap import HotSwap
+from service.settings import service_settings
+from service.vllm import Vllm
+from training.settings import TrainingSettings
+
+log = logging.getLogger(__name__)
+
+
+def run(leaving: threading.Event, settings: TrainingSettings) -> None:
+    """Look for rechecks until `leaving` is set. The loop runs this in a thread of its own."""
+    while not leaving.wait(settings.poll_seconds):
+        try:
+            request_after_promotions(settings.rechecks)
+            do_requested()
+        except Exception:
+            log.exception("rechecks could not be done; trying again")
+
+
+def request_after_promotions(at_most: int) -> None:
+    """Each promotion of an adapter has its newest corrections asked again, once."""
+    with reading() as session:
+        everything = assistants.every(session)
+    for assistant in everything:
+        with writing() as session:
+            promotion = adapters.live(session, assistant)
+            adapter = adapters.by_id(session, promotion.adapter_id) if promotion else None
+            if promotion is None or adapter is None or not at_most:
+                continue
+            name = f"promotion {promotion.sequence}"
+            if not learned.is_requested_by(session, assistant, name):
+                behind = adapters.feedback_behind(session, adapter)
+                learned.request_rechecks(session, behind, name, at_most)
+
+
+def do_requested() -> int:
+    """Work on what is asked for; returns how many were done."""
+    with reading() as session:
+        asked = learned.requested(session)
+    if not asked:
+        return 0
+
+    async def work() -> None:
+        settings = service_settings()
+        engine = Vllm(settings, engine_api_key(settings, feedback_settings().var_dir))
+        try:
+            if not await engine.healthy():
+                return
+            swaps = HotSwap(engine, database(), settings)
+            for one in asked:
+                await recheck(engine, swaps, database(), one)
+        finally:
+            await engine.close()
+
+    asyncio.run(work())
+    return len(asked)
