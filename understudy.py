@@ -124,9 +124,23 @@ def up() -> None:
             if not announced and doctor_checks.answers(f"{address}/ready"):
                 announced = True
                 console.print(
-                    f"[green]Ready.[/] The API is at {address}, its pages at {address}/docs"
+                    f"[green]Ready.[/] The consoles are at {address}/console, the API's pages at "
+                    f"{address}/docs"
                 )
+                _say_who_may_sign_in()
             time.sleep(0.5)
+
+
+def _say_who_may_sign_in() -> None:
+    from feedback import staff
+    from feedback.database import reading
+
+    with reading() as session:
+        if not staff.every(session):
+            console.print(
+                "Nobody may sign in yet. Let yourself in: [bold]understudy feedback staff invite "
+                "you@example.com --name You --role admin[/]"
+            )
 
 
 @app.command()

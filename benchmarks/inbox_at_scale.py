@@ -34,9 +34,66 @@ from tests.stand_in_engine import serving
 
 ROUNDS = 60
 BATCH = 2000
-WORDS = (
-    ["the", "a", "my", "your", "order", "parcel", "jacket", "tent", "boots", "refund", "return", "exchange", "size", "colour", "delivery", "late", "broken", "zip", "please", "thanks", "hello", "when", "where", "how", "much", "cost", "pay", "invoice", "card", "store", "open", "hours", "monday", "friday", "express", "tracking", "number", "lost", "found", "warranty", "repair", "wax", "stove", "fuel", "safe", "camping", "rain", "trousers", "gloves", "hat", "sock", "sale", "student", "discount", "points", "voucher", "gift", "wrap"]
-)
+WORDS = [
+    "the",
+    "a",
+    "my",
+    "your",
+    "order",
+    "parcel",
+    "jacket",
+    "tent",
+    "boots",
+    "refund",
+    "return",
+    "exchange",
+    "size",
+    "colour",
+    "delivery",
+    "late",
+    "broken",
+    "zip",
+    "please",
+    "thanks",
+    "hello",
+    "when",
+    "where",
+    "how",
+    "much",
+    "cost",
+    "pay",
+    "invoice",
+    "card",
+    "store",
+    "open",
+    "hours",
+    "monday",
+    "friday",
+    "express",
+    "tracking",
+    "number",
+    "lost",
+    "found",
+    "warranty",
+    "repair",
+    "wax",
+    "stove",
+    "fuel",
+    "safe",
+    "camping",
+    "rain",
+    "trousers",
+    "gloves",
+    "hat",
+    "sock",
+    "sale",
+    "student",
+    "discount",
+    "points",
+    "voucher",
+    "gift",
+    "wrap",
+]
 RARE = ["porcupine", "xylophone", "quicksilver"]
 
 
@@ -166,7 +223,8 @@ PLANS = {
     "inbox, not reviewed": "SELECT id FROM conversation WHERE assistant_id = :a AND reviewed_at IS NULL "
     "ORDER BY last_message_at DESC, id DESC LIMIT 50",
     "inbox, unsure": "SELECT id FROM conversation WHERE assistant_id = :a AND reviewed_at IS NULL "
-    "AND lowest_confidence IS NOT NULL AND lowest_confidence < 0.5 ORDER BY lowest_confidence, id LIMIT 50",
+    "AND lowest_confidence IS NOT NULL AND lowest_confidence < 0.5 "
+    "ORDER BY lowest_confidence, id LIMIT 50",
     "inbox, all": "SELECT id FROM conversation WHERE assistant_id = :a ORDER BY last_message_at DESC, id DESC LIMIT 50",
     "inbox, flagged": "SELECT id FROM conversation WHERE assistant_id = :a AND flagged_at IS NOT NULL "
     "ORDER BY flagged_at DESC, id DESC LIMIT 50",
@@ -214,7 +272,9 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=200_000)
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
     words = parser.parse_args()
-    report: dict[str, object] = {"date": f"{now():%Y-%m-%d}", "conversations": words.conversations}
+    path = Path("benchmarks/results") / f"{now():%Y-%m-%d}-inbox-at-scale.json"
+    report: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+    report["conversations"] = words.conversations
     with databases(words.only) as some:
         for database in some:
             migrate(database)
@@ -228,7 +288,8 @@ def main() -> None:
                 ids = [row[0] for row in rows]
             name = database.dialect.name
             print(
-                f"{name}: {len(ids):,} conversations, {messages:,} messages, filled in {time.monotonic() - started:.0f} s"
+                f"{name}: {len(ids):,} conversations, {messages:,} messages, "
+                f"filled in {time.monotonic() - started:.0f} s"
             )
             found: dict[str, object] = {}
             with serving(create_app(ServiceSettings(), database)) as url:
@@ -249,7 +310,6 @@ def main() -> None:
                 print(f"  {page:26} {', '.join(dict.fromkeys(indexes))}")
             report[name] = {"messages": messages, "pages": found, "indexes": used}
             database.dispose()
-    path = Path("benchmarks/results") / f"{now():%Y-%m-%d}-inbox-at-scale.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(f"Written to {path}")
 

@@ -144,7 +144,7 @@ def data_model_page() -> str:
     lines = ["# Data model", NOTE, _picture()]
     tables = {
         each.__table__.name: each
-        for each in vars(feedback.tables).values()
+        for each in [*vars(feedback.tables).values(), *vars(feedback.desk_tables).values()]
         if isinstance(each, type) and hasattr(each, "__table__")
     }
     for table in SQLModel.metadata.sorted_tables:
@@ -178,7 +178,9 @@ def readme() -> str:
 
 
 TREE = "<!-- the tree, written by docs/generate.py -->"
-ROOMS = ("training", "evals", "service", "service/engine", "feedback", "examples")
+ROOMS = (
+    "training", "evals", "service", "service/console", "service/engine", "feedback", "examples"
+)  # fmt: skip
 
 
 def tree() -> str:

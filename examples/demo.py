@@ -6,6 +6,7 @@ the public API, as a customer's site and an agents' console would. Works in a fo
 
 import json
 import os
+import secrets
 import shutil
 import time
 import tomllib
@@ -21,12 +22,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from sqlmodel import Session
 
-from feedback import adapters, api_keys, assistants, cycles, decisions, imports
+from examples.shop.site import open_shop
+from feedback import adapters, api_keys, assistants, cycles, decisions, imports, sites, staff
 from feedback.assistants import Sampling
 from feedback.database import database, migrate, reading, writing
 from feedback.errors import UnderstudyError
 from feedback.settings import feedback_settings
+from feedback.sites import Look
 from feedback.tables import CycleState, Role
 from service.processes import Processes
 from service.settings import service_settings
@@ -34,6 +38,9 @@ from training.watching import CycleView
 
 COMPANY = Path(__file__).parent / "puddle_and_pine"
 AT_ONCE = 16
+SHOP_PORT = 8090
+SHOP_ORIGIN = f"http://127.0.0.1:{SHOP_PORT}"
+OLGA = "olga@puddle-and-pine.example"
 console = Console()
 
 
@@ -69,13 +76,18 @@ def tell(once: bool) -> None:
             json.dumps({**story.facts, "seconds": story.seconds}, indent=2) + "\n"
         )
         if not once:
-            _what_next(keys, summary_path)
-        while not once:
-            for news in parts.keep_alive():
-                console.print(news)
-            time.sleep(0.5)
+            with open_shop(SHOP_PORT, _address(), keys["widget"]) as shop_page:
+                _what_next(keys, summary_path, shop_page)
+                _stay(parts)
     if story.facts["cycle_state"] != CycleState.PROMOTED:
         raise UnderstudyError(f"The candidate was not promoted: {story.facts['reason']}")
+
+
+def _stay(parts: Processes) -> None:
+    while True:
+        for news in parts.keep_alive():
+            console.print(news)
+        time.sleep(0.5)
 
 
 def _own_folder() -> dict[str, str]:
@@ -112,8 +124,21 @@ def _open_shop() -> dict[str, str]:
         keys["operator"] = api_keys.create(session, "operator", Role.OPERATOR, shop)[1]
         for agent in sorted({row["agent"] for row in _rows("corrections")}):
             keys[agent] = api_keys.create(session, agent, Role.AGENT, shop)[1]
+        keys["widget"] = sites.create(
+            session, shop, "Puddle & Pine", [SHOP_ORIGIN], Look(colour="#215c4a")
+        ).public_key
+        keys["password"] = _hire(session)
         imports.import_tickets(session, shop, COMPANY / "tickets.jsonl")
     return keys
+
+
+def _hire(session: Session) -> str:
+    """Olga, who may do everything here; her password is made up for this run."""
+    password = secrets.token_urlsafe(12)
+    olga, link = staff.invite(session, OLGA, "Olga", "demo")
+    staff.grant(session, olga, Role.ADMIN, None, "demo")
+    staff.choose_password(session, link, password)
+    return password
 
 
 def _rows(name: str) -> list[dict[str, Any]]:
@@ -122,7 +147,7 @@ def _rows(name: str) -> list[dict[str, Any]]:
 
 
 def _act(story: Story, parts: Processes, keys: dict[str, str]) -> None:
-    address = f"http://{service_settings().host}:{service_settings().port}"
+    address = _address()
     with httpx.Client(base_url=address, timeout=300.0, trust_env=False) as http:
         with story.timed("first_answer"):
             _start(parts, http)
@@ -301,11 +326,17 @@ def _show(
     console.print(f"Time: {spent}.")
 
 
-def _what_next(keys: dict[str, str], summary: Path) -> None:
-    address = f"http://{service_settings().host}:{service_settings().port}"
+def _address() -> str:
+    return f"http://{service_settings().host}:{service_settings().port}"
+
+
+def _what_next(keys: dict[str, str], summary: Path, shop_page: str) -> None:
+    address = _address()
     var = feedback_settings().var_dir
     console.rule("[bold]What to open next")
     console.print(
+        f"The shop:     {shop_page} (the widget is in the corner)\n"
+        f"The consoles: {address}/console as {OLGA}, password {keys['password']}\n"
         f"Talk to it:   curl -s {address}/v1/chat/completions -H 'Authorization: Bearer {keys['site']}' "
         '-H \'Content-Type: application/json\' -d \'{"model": "puddle-and-pine", "messages": '
         '[{"role": "user", "content": "Can I rent a tent?"}]}\'\n'

@@ -5,6 +5,7 @@ found, too. The index is kept by the database (feedback/migrations, 0002).
 """
 
 import re
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -22,14 +23,28 @@ SELECT conversation_id FROM message_search
 WHERE message_search MATCH :query AND assistant_id = :assistant
 ORDER BY rowid DESC LIMIT :scanned
 """
-# The newest first by the primary key, which is a ULID. The planner walks it backwards when a word is
-# frequent and goes by the full-text index when it is rare.
+# Left alone, PostgreSQL's planner walks all messages backwards for a rare word. So a frequent word is
+# looked for among the newest messages, and only a rarer one through the full-text index.
+NEWEST = 3000
+POSTGRESQL_NEWEST = """
+SELECT newest.conversation_id FROM (
+  SELECT id, conversation_id, text, state FROM message ORDER BY id DESC LIMIT :newest
+) AS newest
+JOIN conversation ON conversation.id = newest.conversation_id
+WHERE to_tsvector('simple', newest.text) @@ to_tsquery('simple', :query)
+AND newest.state NOT IN ('writing', 'draft') AND conversation.assistant_id = :assistant
+ORDER BY newest.id DESC LIMIT :scanned
+"""
 POSTGRESQL = """
-SELECT message.conversation_id FROM message
-JOIN conversation ON conversation.id = message.conversation_id
-WHERE to_tsvector('simple', message.text) @@ to_tsquery('simple', :query)
-AND message.state NOT IN ('writing', 'draft') AND conversation.assistant_id = :assistant
-ORDER BY message.id DESC LIMIT :scanned
+WITH hits AS MATERIALIZED (
+  SELECT id, conversation_id FROM message
+  WHERE to_tsvector('simple', text) @@ to_tsquery('simple', :query)
+  AND state NOT IN ('writing', 'draft')
+)
+SELECT hits.conversation_id FROM hits
+JOIN conversation ON conversation.id = hits.conversation_id
+WHERE conversation.assistant_id = :assistant
+ORDER BY hits.id DESC LIMIT :scanned
 """
 
 
@@ -37,7 +52,7 @@ def find(session: Session, assistant: Assistant, words: str, limit: int = 50) ->
     """Conversations of an assistant in which all these words were said in one message."""
     ids = _named(session, assistant, words)
     if tokens := WORD.findall(words.casefold())[:MOST_WORDS]:
-        ids += _said(session, assistant, tokens)
+        ids += _said(session, assistant, tokens, limit)
     ids = list(dict.fromkeys(ids))[:limit]
     query = (
         select(Conversation, Customer.external_id)
@@ -71,10 +86,17 @@ def _named(session: Session, assistant: Assistant, words: str) -> list[str]:
     return found
 
 
-def _said(session: Session, assistant: Assistant, tokens: list[str]) -> list[str]:
+def _said(session: Session, assistant: Assistant, tokens: list[str], enough: int) -> list[str]:
+    values: dict[str, Any] = {"assistant": assistant.id, "scanned": SCANNED}
     if session.get_bind().dialect.name == "sqlite":
-        query, statement = " ".join(f'"{token}"' for token in tokens) + "*", SQLITE
-    else:
-        query, statement = " & ".join(f"'{token}'" for token in tokens) + ":*", POSTGRESQL
-    values = {"query": query, "assistant": assistant.id, "scanned": SCANNED}
+        values["query"] = " ".join(f'"{token}"' for token in tokens) + "*"
+        return _conversations(session, SQLITE, values)
+    values["query"] = " & ".join(f"'{token}'" for token in tokens) + ":*"
+    found = _conversations(session, POSTGRESQL_NEWEST, {**values, "newest": NEWEST})
+    if len(set(found)) >= enough:
+        return found
+    return _conversations(session, POSTGRESQL, values)
+
+
+def _conversations(session: Session, statement: str, values: dict[str, Any]) -> list[str]:
     return list(session.execute(text(statement), values).scalars())

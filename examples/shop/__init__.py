@@ -1,0 +1,1 @@
+"""The sample shop's website, with the widget on it."""

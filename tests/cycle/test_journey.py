@@ -1,0 +1,169 @@
+"""The whole story through pages alone, on the real engine: three people, three browsers, one loop.
+
+A customer asks and is told nonsense, thumbs it down; an agent corrects it; an operator starts a cycle,
+reads the candidate's page and promotes it; the same customer asks again and gets the new answer.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from evals import scores
+from feedback import adapters, assistants, cycles, imports
+from feedback.assistants import Gate, Sampling
+from feedback.database import database, migrate, reading, writing
+from feedback.tables import CycleState, Role
+from service.app import create_app
+from service.settings import service_settings
+from tests.browser.conftest import chromium, hire
+from tests.browser.test_widget import Host, answers, ask, open_chat, put_on
+from tests.conftest import forget_settings
+from tests.console.conftest import PASSWORD
+from tests.cycle.test_real_cycle import SETTINGS, _corrected, rows
+from tests.engine_process import EngineProcess
+from tests.service.conftest import Shop
+from tests.stand_in_engine import serving
+
+__all__ = ["chromium"]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.cycle,
+    pytest.mark.browser,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not here"),
+]
+ASKED = rows("corrections")[0]
+QUESTION, RIGHT = str(ASKED["question"]), str(ASKED["answer"])
+LONG_MS = 480_000
+
+
+@pytest.fixture
+def shop(
+    engine: EngineProcess, var_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shop]:
+    """The sample company's four topics; of its corrections one is still to be given."""
+    told = {
+        **SETTINGS,
+        "TRAINING_DPO": "false",
+        "TRAINING_RECHECKS": "1",
+        "SERVICE_ENGINE_URL": engine.url,
+        "SERVICE_ENGINE_API_KEY": engine.api_key,
+        "SERVICE_SWAP_POLL_SECONDS": "0.2",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    forget_settings()
+    migrate()
+    with writing() as session:
+        owner = assistants.create(
+            session, "shop", "Puddle & Pine", "embedded", "You are the support assistant of a shop.",
+            "test", sampling=Sampling(max_tokens=48), gate=Gate(min_tickets=6),
+        )  # fmt: skip
+        for row in rows("corrections")[1:]:
+            _corrected(session, owner, row)
+        exam = tmp_path / "tickets.jsonl"
+        exam.write_text("".join(f"{json.dumps(row)}\n" for row in rows("tickets")))
+        imports.import_tickets(session, owner, exam)
+    hire(database(), "mara", Role.AGENT)
+    hire(database(), "olga", Role.OPERATOR)
+    with serving(create_app(service_settings(), database())) as url:
+        yield Shop(database(), url, {}, tmp_path)
+
+
+@pytest.fixture
+def loop(shop: Shop) -> Iterator[None]:
+    """The loop, as `understudy loop` starts it."""
+    with (shop.folder / "loop.log").open("w") as log:
+        words = [sys.executable, "-m", "understudy", "loop"]
+        root = Path(__file__).parents[2]
+        process = subprocess.Popen(words, cwd=root, env=os.environ, stdout=log, stderr=log)
+        yield
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.fixture
+def host(shop: Shop) -> Iterator[Host]:
+    host = Host()
+    with serving(host.app()) as host.url:
+        host.script = f"{shop.url}/widget.js"
+        put_on(shop, host)
+        yield host
+
+
+def person(chromium: Browser, shop: Shop, name: str, start: str) -> Page:
+    """Somebody signed in, in a browser of their own."""
+    page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.set_default_timeout(30_000)
+    page.goto(f"{shop.url}/console/sign-in")
+    page.get_by_label("E-mail").fill(f"{name}@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("/console/shop/"))
+    page.goto(f"{shop.url}/console/shop/{start}")
+    return page
+
+
+def test_a_thumbs_down_becomes_a_better_answer_through_pages_alone(
+    chromium: Browser, shop: Shop, loop: None, host: Host, engine: EngineProcess
+) -> None:
+    customer = chromium.new_context().new_page()
+    customer.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    try:
+        _journey(chromium, shop, host, customer)
+    finally:
+        expect.set_options(timeout=5_000)
+    os.kill(engine.pid, 0)  # the same process, from first to last
+
+
+def _journey(chromium: Browser, shop: Shop, host: Host, customer: Page) -> None:
+    open_chat(customer, host)
+    ask(customer, QUESTION)
+    before = answers(customer).last.inner_text()
+    customer.get_by_role("button", name="Not helpful").click()
+
+    agent = person(chromium, shop, "mara", "inbox?view=flagged")
+    agent.get_by_role("link", name=re.compile("visitor-")).first.click()
+    expect(agent.get_by_text(QUESTION).first).to_be_visible()
+    agent.keyboard.press("e")
+    agent.get_by_label("The answer it should have given").fill(RIGHT)
+    agent.get_by_label("Wrong fact").check()
+    agent.keyboard.press("Control+Enter")
+    expect(agent.get_by_text("Correction saved.")).to_be_visible()
+
+    operator = person(chromium, shop, "olga", "cycles")
+    operator.get_by_role("button", name="Start a cycle").click()
+    operator.get_by_role("dialog").get_by_role("button", name="Start the cycle").click()
+    operator.wait_for_url(re.compile(r"/cycles/\w+"))
+    passed = operator.get_by_text(re.compile("passed; an operator may promote it")).first
+    expect(passed).to_be_visible(timeout=LONG_MS)
+    operator.get_by_role("link", name=re.compile(r"shop-v1-\w+")).first.click()
+    operator.get_by_label("Why promote it?").fill("it knows the house rules")
+    operator.get_by_role("button", name="Promote").click()
+    operator.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    expect(operator.get_by_text("It is live")).to_be_visible()
+    with reading() as session:
+        owner = assistants.get(session, "shop")
+        live = adapters.live_adapter(session, owner)
+        [cycle] = cycles.every(session, owner)
+    assert live is not None and cycle.state == CycleState.PROMOTED
+
+    customer.get_by_role("button", name="More").click()
+    customer.get_by_role("button", name="New conversation").click()
+    ask(customer, QUESTION)
+    after = answers(customer).last.inner_text()
+    told, untold = scores.chrf(after, RIGHT).value, scores.chrf(before, RIGHT).value
+    assert told is not None and untold is not None and told > untold + 20, (before, after)
+
+    agent.goto(f"{shop.url}/console/shop/learned")
+    expect(agent.get_by_text(live.name).first).to_be_visible()
+    expect(agent.get_by_text("fixed").first).to_be_visible()
