@@ -225,7 +225,8 @@ PLANS = {
     "inbox, unsure": "SELECT id FROM conversation WHERE assistant_id = :a AND reviewed_at IS NULL "
     "AND lowest_confidence IS NOT NULL AND lowest_confidence < 0.5 "
     "ORDER BY lowest_confidence, id LIMIT 50",
-    "inbox, all": "SELECT id FROM conversation WHERE assistant_id = :a ORDER BY last_message_at DESC, id DESC LIMIT 50",
+    "inbox, all": "SELECT id FROM conversation WHERE assistant_id = :a "
+    "ORDER BY last_message_at DESC, id DESC LIMIT 50",
     "inbox, flagged": "SELECT id FROM conversation WHERE assistant_id = :a AND flagged_at IS NOT NULL "
     "ORDER BY flagged_at DESC, id DESC LIMIT 50",
     "inbox, waiting": "SELECT id FROM conversation WHERE assistant_id = :a AND handling = 'waiting' "

@@ -24,7 +24,7 @@ WHERE message_search MATCH :query AND assistant_id = :assistant
 ORDER BY rowid DESC LIMIT :scanned
 """
 # Left alone, PostgreSQL's planner walks all messages backwards for a rare word. So a frequent word is
-# looked for among the newest messages, and only a rarer one through the full-text index.
+# looked for among the newest messages; only when these hold too few is the full-text index asked.
 NEWEST = 3000
 POSTGRESQL_NEWEST = """
 SELECT newest.conversation_id FROM (
@@ -93,7 +93,7 @@ def _said(session: Session, assistant: Assistant, tokens: list[str], enough: int
         return _conversations(session, SQLITE, values)
     values["query"] = " & ".join(f"'{token}'" for token in tokens) + ":*"
     found = _conversations(session, POSTGRESQL_NEWEST, {**values, "newest": NEWEST})
-    if len(set(found)) >= enough:
+    if len(set(found)) >= enough // 2:
         return found
     return _conversations(session, POSTGRESQL, values)
 

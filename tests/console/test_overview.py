@@ -49,7 +49,9 @@ def test_rates_are_drawn_and_told_per_adapter(olga: httpx.Client, shop: Shop) ->
         adapters.promote(session, shop_of(session), trained.adapter, "olga", "better")
     shown = olga.get("/console/shop/overview").text
     assert shown.count('<svg class="chart"') == 3
-    rows = re.findall(r'<th scope="row" class="mono small">([^<]+)</th><td class="num">(\d+) %', shown)
+    rows = re.findall(
+        r'<th scope="row" class="mono small">([^<]+)</th><td class="num">(\d+) %', shown
+    )
     assert {name for name, _ in rows} == {"base model", trained.adapter.name}
     assert "Approved by" in shown
     assert f"{trained.adapter.name} went live" in shown

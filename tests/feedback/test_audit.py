@@ -24,7 +24,10 @@ def test_an_entry_can_neither_be_changed_nor_deleted(
 ) -> None:
     with writing(database_engine) as session:
         audit.record(session, MARA, "adapter.promote", "shop-v1")
-    with pytest.raises(DBAPIError, match="never changed or deleted"), writing(database_engine) as session:
+    with (
+        pytest.raises(DBAPIError, match="never changed or deleted"),
+        writing(database_engine) as session,
+    ):
         session.connection().execute(text(statement))
     with reading(database_engine) as session:
         assert [entry.actor for entry in audit.every(session)] == ["mara@example.com"]

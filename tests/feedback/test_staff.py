@@ -17,7 +17,7 @@ PASSWORD = "nine quiet herons"
 
 
 def hired(session: Session, email: str = "mara@example.com") -> Staff:
-    person, secret = staff.invite(session, email, "Mara", "test")
+    _, secret = staff.invite(session, email, "Mara", "test")
     return staff.choose_password(session, secret, PASSWORD)
 
 
