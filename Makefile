@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := UV_FIND_LINKS="$(PIP_FIND_LINKS)" $(BIN)/uv
 TORCH := $(if $(PIP_FIND_LINKS),,--torch-backend=cpu)
 
-.PHONY: setup demo up test check format lock clean
+.PHONY: setup demo up test check format lock screenshots clean
 
 setup: $(VENV)/ready
 
@@ -36,6 +36,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_import_line.py
+
+# The pictures in docs/screenshots, taken anew by the browser tests.
+screenshots: setup
+	UNDERSTUDY_SCREENSHOTS=1 $(BIN)/pytest -q tests/browser
 
 format: setup
 	$(BIN)/ruff format .

@@ -1,11 +1,21 @@
 """Runs the service: uvicorn with our logging and a shutdown that stores what is being said."""
 
 import logging
+from types import FrameType
 
 import uvicorn
 
 from service.app import create_app
 from service.settings import ServiceSettings
+
+
+class Server(uvicorn.Server):
+    """Tells live streams to end when the process is asked to, so that nobody waits for them."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        self.config.app.state.leaving.set()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)
 
 
 def run(settings: ServiceSettings) -> None:
@@ -20,4 +30,4 @@ def run(settings: ServiceSettings) -> None:
         server_header=False,
         timeout_graceful_shutdown=5,
     )
-    uvicorn.Server(config).run()
+    Server(config).run()

@@ -17,9 +17,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from evals import scores
-from feedback import adapters, assistants, cycles, imports
+from feedback import adapters, assistants, cycles, imports, learned
 from feedback.assistants import Gate, Sampling
 from feedback.database import database, migrate, reading, writing
+from feedback.desk_tables import Recheck
 from feedback.tables import CycleState, Role
 from service.app import create_app
 from service.settings import service_settings
@@ -30,6 +31,7 @@ from tests.console.conftest import PASSWORD
 from tests.cycle.test_real_cycle import SETTINGS, _corrected, rows
 from tests.engine_process import EngineProcess
 from tests.service.conftest import Shop
+from tests.service.talk import eventually
 from tests.stand_in_engine import serving
 
 __all__ = ["chromium"]
@@ -54,6 +56,7 @@ def shop(
         **SETTINGS,
         "TRAINING_DPO": "false",
         "TRAINING_RECHECKS": "1",
+        "TRAINING_MAX_STEPS": "24",
         "SERVICE_ENGINE_URL": engine.url,
         "SERVICE_ENGINE_API_KEY": engine.api_key,
         "SERVICE_SWAP_POLL_SECONDS": "0.2",
@@ -146,7 +149,7 @@ def _journey(chromium: Browser, shop: Shop, host: Host, customer: Page) -> None:
     operator.wait_for_url(re.compile(r"/cycles/\w+"))
     passed = operator.get_by_text(re.compile("passed; an operator may promote it")).first
     expect(passed).to_be_visible(timeout=LONG_MS)
-    operator.get_by_role("link", name=re.compile(r"shop-v1-\w+")).first.click()
+    operator.get_by_role("link", name="Look and decide").click()
     operator.get_by_label("Why promote it?").fill("it knows the house rules")
     operator.get_by_role("button", name="Promote").click()
     operator.get_by_role("dialog").get_by_role("button", name="Promote").click()
@@ -166,4 +169,12 @@ def _journey(chromium: Browser, shop: Shop, host: Host, customer: Page) -> None:
 
     agent.goto(f"{shop.url}/console/shop/learned")
     expect(agent.get_by_text(live.name).first).to_be_visible()
-    expect(agent.get_by_text("fixed").first).to_be_visible()
+    recheck = eventually(_asked_again, 90)  # the loop asks the newest corrections again by itself
+    assert recheck.chrf > recheck.chrf_before + 20
+
+
+def _asked_again() -> Recheck | None:
+    with reading() as session:
+        owner = assistants.get(session, "shop")
+        [mine] = learned.by_author(session, owner, "mara@example.com")
+    return mine.recheck if mine.recheck and mine.recheck.finished_at else None
