@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from evals import scores
-from feedback import adapters, assistants, cycles, imports, learned
+from feedback import adapters, api_keys, assistants, cycles, imports, learned
 from feedback.assistants import Gate, Sampling
 from feedback.database import database, migrate, reading, writing
 from feedback.desk_tables import Recheck
@@ -75,10 +76,11 @@ def shop(
         exam = tmp_path / "tickets.jsonl"
         exam.write_text("".join(f"{json.dumps(row)}\n" for row in rows("tickets")))
         imports.import_tickets(session, owner, exam)
+        keys = {"site": api_keys.create(session, "site", Role.CUSTOMER, owner)[1]}
     hire(database(), "mara", Role.AGENT)
     hire(database(), "olga", Role.OPERATOR)
     with serving(create_app(service_settings(), database())) as url:
-        yield Shop(database(), url, {}, tmp_path)
+        yield Shop(database(), url, keys, tmp_path)
 
 
 @pytest.fixture
@@ -160,6 +162,7 @@ def _journey(chromium: Browser, shop: Shop, host: Host, customer: Page) -> None:
         [cycle] = cycles.every(session, owner)
     assert live is not None and cycle.state == CycleState.PROMOTED
 
+    eventually(lambda: _voice(shop) == live.name, 60)  # the service probes it first
     customer.get_by_role("button", name="More").click()
     customer.get_by_role("button", name="New conversation").click()
     ask(customer, QUESTION)
@@ -171,6 +174,14 @@ def _journey(chromium: Browser, shop: Shop, host: Host, customer: Page) -> None:
     expect(agent.get_by_text(live.name).first).to_be_visible()
     recheck = eventually(_asked_again, 90)  # the loop asks the newest corrections again by itself
     assert recheck.chrf > recheck.chrf_before + 20
+
+
+def _voice(shop: Shop) -> str | None:
+    """The adapter that a conversation begun now would have."""
+    headers = {"Authorization": f"Bearer {shop.keys['site']}"}
+    begun = httpx.post(f"{shop.url}/v1/conversations", json={}, headers=headers, trust_env=False)
+    adapter: str | None = begun.json()["adapter"]
+    return adapter
 
 
 def _asked_again() -> Recheck | None:
