@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,8 +24,17 @@ from rich.table import Table
 from sqlmodel import Session
 
 from examples.shop.site import open_shop
-from feedback import adapters, api_keys, assistants, cycles, decisions, imports, sites, staff
-from feedback.assistants import Sampling
+from feedback import (
+    adapters,
+    api_keys,
+    assistant_file,
+    assistants,
+    cycles,
+    decisions,
+    imports,
+    sites,
+    staff,
+)
 from feedback.database import database, migrate, reading, writing
 from feedback.errors import UnderstudyError
 from feedback.settings import feedback_settings
@@ -107,18 +115,19 @@ def _open_shop() -> dict[str, str]:
     """The database, the assistant, its exam, and a key for each person. Returns the keys' secrets."""
     console.rule("[bold]Puddle & Pine opens its support desk")
     migrate()
-    settings = tomllib.loads((COMPANY / "assistant.toml").read_text())
+    written = assistant_file.read(COMPANY / "assistant.toml")
     with writing() as session:
         shop = assistants.create(
             session,
-            settings["name"],
-            settings["title"],
+            str(written.name),
+            str(written.title),
             service_settings().model,
-            settings["prompt"],
-            author="demo",
-            topics=settings["topics"],
-            sampling=Sampling(**settings["sampling"]),
+            str(written.prompt),
+            "demo",
+            written.topics,
+            written.sampling,
             auto_promote=True,
+            desk=written.desk.model_dump(mode="json", exclude_defaults=True),
         )
         keys = {"site": api_keys.create(session, "website", Role.CUSTOMER, shop)[1]}
         keys["operator"] = api_keys.create(session, "operator", Role.OPERATOR, shop)[1]

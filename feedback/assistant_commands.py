@@ -55,6 +55,7 @@ def create(
             written.gate,
             written.auto_promote,
             written.schedule_minutes,
+            written.desk.model_dump(mode="json", exclude_defaults=True),
         )
     say(f"Made the assistant {made.name!r} on {made.base_model!r}.")
 

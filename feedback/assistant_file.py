@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from feedback.assistants import Gate, Sampling
+from feedback.desk import Desk
 from feedback.errors import Invalid
 
 
@@ -23,6 +24,7 @@ class AssistantFile(BaseModel):
     gate: Gate = Gate()
     auto_promote: bool = False
     schedule_minutes: int | None = None
+    desk: Desk = Desk()
 
 
 def read(path: Path) -> AssistantFile:

@@ -49,6 +49,7 @@ def create(
     gate: Gate | None = None,
     auto_promote: bool = False,
     schedule_minutes: int | None = None,
+    desk: dict[str, Any] | None = None,
 ) -> Assistant:
     """A new assistant with version 1 of its prompt."""
     if not NAME.fullmatch(name):
@@ -69,6 +70,7 @@ def create(
         gate=(gate or Gate()).model_dump(),
         auto_promote=auto_promote,
         schedule_minutes=schedule_minutes,
+        desk=desk or {},
     )
     session.add(assistant)
     session.flush()
