@@ -33,7 +33,7 @@ def open_shop(port: int, service: str, site_key: str) -> Iterator[str]:
         return FileResponse(HERE / "style.css")
 
     app = Starlette(routes=[Route("/", show), Route("/style.css", style)])
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none")
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
