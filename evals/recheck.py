@@ -1,10 +1,12 @@
 """Does the bot now say what a correction taught? The question is asked again of what is live.
 
-Fixed: the answer reaches the setting's chrF against the correction. Regressed: it did so before and does
-not now. Called by the loop, for what agents ask for and after promotions.
+Fixed: the answer reaches the setting's chrF against the correction and holds every number of it (a price
+that is nearly right is wrong). Regressed: it did so before and does not now. Called by the loop, for what
+agents ask for and after promotions.
 """
 
 import logging
+import re
 from dataclasses import dataclass
 
 from anyio import to_thread
@@ -25,6 +27,8 @@ from service.hot_swap import HotSwap
 from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
+
+NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ def _keep(
     now = scores.chrf(text, taught).value
     before = None if question.said is None else scores.chrf(question.said, taught).value
     with writing(database) as session:
-        if now is not None and now >= settings.fixed_chrf:
+        alike = now is not None and now >= settings.fixed_chrf
+        if alike and set(NUMBER.findall(taught)) <= set(NUMBER.findall(text)):
             state = RecheckState.FIXED
         elif learned.was_fixed(session, question.feedback.id):
             state = RecheckState.REGRESSED

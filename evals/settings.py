@@ -33,7 +33,7 @@ class EvalsSettings(PackageSettings):
         gt=0,
         le=100,
         description="A correction counts as fixed when the bot's answer now reaches this chrF "
-        "against it.",
+        "against it and holds every number of it.",
     )
     bootstrap_samples: int = Field(10_000, ge=1000, description="Resamples behind an interval.")
 

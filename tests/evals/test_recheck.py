@@ -46,6 +46,15 @@ def test_a_correction_the_bot_now_says_is_fixed_and_losing_it_again_is_a_regress
     assert again(room, given).state == RecheckState.REGRESSED
 
 
+def test_a_price_that_is_nearly_right_is_not_fixed(room: Room) -> None:
+    with writing(room.database) as session:
+        given = correction(session, room.assistant, "Express costs 9 euros and leaves at 13:40.")
+    room.engine.says["base"] = lambda question: "Express costs 8 euros and leaves at 13:40."
+    almost = again(room, given)
+    assert almost.chrf is not None and almost.chrf > 60
+    assert almost.state == RecheckState.NOT_YET
+
+
 def test_the_question_is_asked_as_it_stood_before_the_answer(room: Room) -> None:
     with writing(room.database) as session:
         given = correction(session, room.assistant)
