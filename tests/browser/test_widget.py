@@ -490,11 +490,11 @@ def test_an_answer_shows_lists_bold_code_and_safe_links(page: Page, host: Host, 
 
 def shared_payloads() -> list[str] | None:
     """Texts that try to become markup, where the shared data is at hand."""
-    for folder in (ROOT.parent / "shared" / "data",):
-        if (found := folder / "jailbreak.jsonl").exists():
-            rows = [json.loads(line) for line in found.read_text(encoding="utf-8").splitlines()]
-            return [row["text"] for row in rows if row["kind"] == "markup_or_code_injection"]
-    return None
+    found = ROOT.parent / "shared" / "data" / "jailbreak.jsonl"
+    if not found.exists():
+        return None
+    rows = [json.loads(line) for line in found.read_text(encoding="utf-8").splitlines()]
+    return [row["text"] for row in rows if row["kind"] == "markup_or_code_injection"]
 
 
 OURS = [
