@@ -29,7 +29,7 @@ up: setup
 	@$(BIN)/understudy up
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff format --check .

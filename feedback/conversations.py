@@ -186,11 +186,15 @@ def _note(conversation: Conversation, message: Message) -> None:
     conversation.last_message_at = message.finished_at or message.created_at
     if message.text:
         conversation.last_text = message.text[:160]
-    if message.mean_logprob is not None:
-        sure = math.exp(message.mean_logprob)
+    if (sure := confidence(message)) is not None:
         conversation.lowest_confidence = min(sure, conversation.lowest_confidence or 1.0)
     if message.speaker == Speaker.ASSISTANT:
         conversation.reviewed_at = None
+
+
+def confidence(answer: Message) -> float | None:
+    """How sure the bot was: the geometric mean of its tokens' probabilities, 0 to 1; None if unknown."""
+    return None if answer.mean_logprob is None else math.exp(answer.mean_logprob)
 
 
 def asked_before(

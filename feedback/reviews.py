@@ -5,13 +5,13 @@ somebody looks at it, so that two people do not do the same work.
 """
 
 import hashlib
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlmodel import Session, col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from feedback.conversations import confidence
 from feedback.corrections import that_teach
 from feedback.desk import desk_of
 from feedback.desk_tables import (
@@ -92,17 +92,14 @@ def _source(
     question: Message,
     taught: list[frozenset[str]],
 ) -> ReviewSource | None:
-    if answer.mean_logprob is not None and _confidence(answer) < low_confidence:
+    sure = confidence(answer)
+    if sure is not None and sure < low_confidence:
         return ReviewSource.UNCERTAIN
     if taught:
         mine = trigrams(question.text)
         if max(similarity(mine, known) for known in taught) < NEW_TOPIC:
             return ReviewSource.NEW_TOPIC
     return ReviewSource.RANDOM if _draw(answer.id) < percent else None
-
-
-def _confidence(answer: Message) -> float:
-    return math.exp(answer.mean_logprob or 0.0)
 
 
 def _draw(what: str) -> float:

@@ -6,6 +6,7 @@ It knows neither the database nor HTTP doors: messages in, text and measurements
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 from feedback.assistants import Sampling
 from feedback.errors import Invalid
@@ -45,6 +46,17 @@ class Answer:
     def mean_logprob(self) -> float | None:
         """How sure the model was: mean log-probability of its own tokens, in nats; None before any."""
         return sum(self._logprobs) / len(self._logprobs) if self._logprobs else None
+
+    def measured(self) -> dict[str, Any]:
+        """What is kept of how it was made: the columns of its row, as far as they are known."""
+        return {
+            "finish_reason": self.finish_reason,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "time_to_first_token_ms": self.time_to_first_token_ms,
+            "latency_ms": self.latency_ms,
+            "mean_logprob": self.mean_logprob,
+        }
 
     async def pieces(self) -> AsyncGenerator[str]:
         """The answer's text, piece by piece, as the engine writes it.

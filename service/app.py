@@ -23,6 +23,7 @@ from service import (
     openai_api,
     operator_api,
     people_api,
+    review_api,
     widget_api,
 )
 from service.browsers import SecurityHeaders, SharedWithSites
@@ -32,7 +33,7 @@ from service.hot_swap import HotSwap
 from service.kept_secret import kept_secret
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
-from service.turn import Turns
+from service.turns import Turns
 from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,16 @@ STATUS: dict[type[Exception], int] = {
 }
 
 
-DOORS = (chat, desk_api, openai_api, feedback_api, operator_api, people_api, widget_api)
+DOORS = (
+    chat,
+    desk_api,
+    review_api,
+    openai_api,
+    feedback_api,
+    operator_api,
+    people_api,
+    widget_api,
+)
 
 
 def create_app(settings: ServiceSettings | None = None, store: Database | None = None) -> FastAPI:

@@ -31,7 +31,8 @@ from service.shapes import (
     NewMessage,
     conversation_out,
 )
-from service.turn import Ask, LeftToAPerson, Turn, Turns
+from service.turn import Turn
+from service.turns import Ask, LeftToAPerson, Turns
 
 router = APIRouter(prefix="/v1", tags=["conversations"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]

@@ -1,7 +1,7 @@
-"""The desk's door: lists and search of conversations, hand-overs to a person, drafts, reviews, rechecks.
+"""The desk's door: lists and search of conversations, hand-overs to a person, drafts.
 
 Customers reach a few of these for their own conversations; the rest is for staff. Taking a conversation
-or reviewing an answer is a person's act: over the API that needs a personal key.
+or writing in it is a person's act: over the API that needs a personal key.
 """
 
 import asyncio
@@ -16,25 +16,28 @@ from sqlmodel import Session
 from feedback import (
     audit,
     conversations,
-    corrections,
     handovers,
     inbox,
-    learned,
-    reviews,
     search,
 )
 from feedback.database import reading, writing
-from feedback.desk_tables import HandoverReason, Staff, Verdict
+from feedback.desk_tables import HandoverReason
 from feedback.errors import Denied
 from feedback.inbox import View
 from feedback.tables import (
     Assistant,
     Conversation,
-    Feedback,
-    FeedbackKind,
     MessageState,
     Role,
     Speaker,
+)
+from service.desk_shapes import (
+    ConversationRow,
+    HandoverOut,
+    NewHandover,
+    NewSatisfaction,
+    NewSent,
+    SentOut,
 )
 from service.drafting import draft
 from service.following import NO_BUFFERING, event
@@ -45,22 +48,13 @@ from service.permissions import (
     allow,
     assistant_for,
     conversation_for,
+    person_of,
 )
 from service.shapes import (
     AnswerOut,
     ConversationOut,
-    ConversationRow,
     FeedbackOut,
-    HandoverOut,
-    LearnedOut,
     MessageOut,
-    NewHandover,
-    NewSatisfaction,
-    NewSent,
-    NewVerdict,
-    RecheckOut,
-    ReviewOut,
-    SentOut,
     conversation_out,
 )
 
@@ -177,7 +171,7 @@ def ask_for_a_person(
         reason = HandoverReason.CUSTOMER_ASKED if is_customer else HandoverReason.AGENT_STEPPED_IN
         handovers.request(session, conversation, reason, new.detail or "pressed the button")
         if not is_customer:
-            _note(session, caller, conversation, "conversation.hand_over")
+            note(session, caller, conversation, "conversation.hand_over")
         return _out(session, conversation)
 
 
@@ -202,7 +196,7 @@ def take(request: Request, conversation_id: str, caller: OfStaff) -> HandoverOut
         conversation = conversation_for(session, caller, conversation_id)
         person = person_of(session, caller)
         handover = handovers.take(session, conversation, person)
-        _note(session, caller, conversation, "conversation.take")
+        note(session, caller, conversation, "conversation.take")
         return HandoverOut.of(handover, person.name)
 
 
@@ -212,7 +206,7 @@ def hand_back(request: Request, conversation_id: str, caller: OfStaff) -> Conver
     with writing(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
         handovers.hand_back(session, conversation, person_of(session, caller))
-        _note(session, caller, conversation, "conversation.hand_back")
+        note(session, caller, conversation, "conversation.hand_back")
         return _out(session, conversation)
 
 
@@ -222,7 +216,7 @@ def close(request: Request, conversation_id: str, caller: OfStaff) -> Conversati
     with writing(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
         handovers.close(session, conversation, person_of(session, caller))
-        _note(session, caller, conversation, "conversation.close")
+        note(session, caller, conversation, "conversation.close")
         return _out(session, conversation)
 
 
@@ -255,117 +249,11 @@ def reply(
         sent = handovers.send(
             session, conversation, person, new.text, new.draft_id, idempotency_key
         )
-        _note(session, caller, conversation, "conversation.reply", message=sent.message.id)
+        note(session, caller, conversation, "conversation.reply", message=sent.message.id)
         return SentOut(
             message=MessageOut.of(sent.message),
             feedback=FeedbackOut.of(sent.feedback) if sent.feedback else None,
         )
-
-
-# Reviews
-
-
-@router.post("/reviews", status_code=201)
-def fill_queue(request: Request, caller: OfStaff, assistant: str | None = None) -> dict[str, int]:
-    """Sample new answers into the review queue; says how many for each reason."""
-    with writing(request.app.state.database) as session:
-        owner = assistant_for(session, caller, assistant)
-        added = reviews.fill(session, owner)
-        audit.record(session, caller.actor(owner.id), "review.fill", owner.name, owner.id)
-        return {str(source): count for source, count in added.items()}
-
-
-@router.post("/reviews/next", status_code=200)
-def next_review(
-    request: Request, caller: OfStaff, assistant: str | None = None
-) -> ReviewOut | None:
-    """The next answer for you to review, yours for a few minutes; null when there is none."""
-    with writing(request.app.state.database) as session:
-        owner = assistant_for(session, caller, assistant)
-        person = person_of(session, caller)
-        item = reviews.take_next(session, owner, person)
-        if item is None:
-            return None
-        subject = f"review {item.review.id}"
-        audit.record(session, caller.actor(owner.id), "review.take", subject, owner.id)
-        return ReviewOut.of(item.review, AnswerOut.of(item.answer))
-
-
-@router.post("/reviews/{review_id}/verdicts", status_code=201)
-def judge(request: Request, review_id: str, new: NewVerdict, caller: OfStaff) -> ReviewOut:
-    """Your verdict on an answer: approved, corrected (with the text), flagged (with the reason), skipped."""
-    with writing(request.app.state.database) as session:
-        item = reviews.get(session, review_id)
-        conversation = conversation_for(session, caller, item.conversation.id)
-        person = person_of(session, caller)
-        feedback = feedback_of(session, person, caller, item.answer.id, new)
-        review = reviews.judge(session, item.review, person, new.verdict, feedback)
-        _note(session, caller, conversation, "review.judge", verdict=str(new.verdict))
-        return ReviewOut.of(review, AnswerOut.of(item.answer))
-
-
-def feedback_of(
-    session: Session, person: Staff, caller: Caller, answer_id: str, new: NewVerdict
-) -> Feedback | None:
-    """What a verdict says about the answer, kept as the feedback it is."""
-    kinds = {
-        Verdict.APPROVED: FeedbackKind.APPROVAL,
-        Verdict.CORRECTED: FeedbackKind.CORRECTION,
-        Verdict.FLAGGED: FeedbackKind.FLAG,
-    }
-    kind = kinds.get(new.verdict)
-    if kind is None:
-        return None
-    return corrections.give(
-        session,
-        answer_id,
-        kind,
-        person.email,
-        caller.highest,
-        reason=new.reason,
-        text=new.text,
-        note=new.note,
-    )
-
-
-# What was learned
-
-
-@router.get("/learned")
-def list_learned(
-    request: Request,
-    caller: OfStaff,
-    assistant: str | None = None,
-    author: Annotated[str | None, Query(description="'me', or a name; none: everybody.")] = "me",
-    before: str | None = None,
-) -> list[LearnedOut]:
-    """Corrections, the datasets and adapters they went into, and whether the bot is right by now."""
-    with reading(request.app.state.database) as session:
-        owner = assistant_for(session, caller, assistant)
-        who = caller.name if author == "me" else author
-        return [LearnedOut.of(one) for one in learned.by_author(session, owner, who, before)]
-
-
-@router.post("/feedback/{feedback_id}/rechecks", status_code=201)
-def recheck(request: Request, feedback_id: str, caller: OfStaff) -> RecheckOut:
-    """Ask the correction's question again of what is live; the loop does it within seconds."""
-    with writing(request.app.state.database) as session:
-        row = learned.get(session, feedback_id)
-        about = conversations.message(session, row.message_id)
-        conversation = conversation_for(session, caller, about.conversation_id)
-        asked = learned.request_recheck(session, row, caller.name)
-        _note(session, caller, conversation, "feedback.recheck", feedback=row.id)
-        return RecheckOut.of(asked)
-
-
-def person_of(session: Session, caller: Caller) -> Staff:
-    """The member of staff who calls; Denied for a key that belongs to nobody."""
-    if caller.staff_id is None:
-        raise Denied(
-            "This is a person's act, and this API key belongs to nobody. Make a personal one: "
-            "`understudy feedback keys create --role agent --staff mara@example.com`."
-        )
-    return session.get_one(Staff, caller.staff_id)
 
 
 def _out(session: Session, conversation: Conversation) -> ConversationOut:
@@ -374,9 +262,10 @@ def _out(session: Session, conversation: Conversation) -> ConversationOut:
     return ConversationOut(**conversation_out(session, conversation))
 
 
-def _note(
+def note(
     session: Session, caller: Caller, conversation: Conversation, act: str, **detail: str
 ) -> None:
+    """Into the audit log."""
     owner = conversation.assistant_id
     subject = f"conversation {conversation.id}"
     audit.record(session, caller.actor(owner), act, subject, owner, **detail)

@@ -50,12 +50,7 @@ async def draft(state: State, conversation: Conversation, caller: Caller) -> Mes
                 adapter_digest=adapter.digest if adapter else None,
                 base_model=assistant.base_model,
                 sampling=sampling.model_dump(exclude_none=True),
-                prompt_tokens=made.prompt_tokens,
-                completion_tokens=made.completion_tokens,
-                time_to_first_token_ms=made.time_to_first_token_ms,
-                latency_ms=made.latency_ms,
-                mean_logprob=made.mean_logprob,
-                finish_reason=made.finish_reason,
+                **made.measured(),
             )
             audit.record(
                 session,

@@ -23,7 +23,8 @@ from feedback.tables import Assistant, Conversation, Message, MessageState
 from feedback.transcript import ModelMessages
 from service.following import CLIENT_CLOSED_REQUEST, NO_BUFFERING, while_connected
 from service.permissions import EVERYONE, Caller, allow, assistant_for
-from service.turn import Ask, Turn, Turns
+from service.turn import Turn
+from service.turns import Ask, Turns
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]

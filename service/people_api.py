@@ -9,12 +9,12 @@ from sqlmodel import Session
 
 from feedback import assistants, audit, sites, staff
 from feedback.database import reading, writing
-from feedback.desk_tables import AuditEntry, Staff
-from feedback.errors import Denied, NotFound
-from feedback.tables import Assistant, Role
-from service import visitors
+from feedback.desk_tables import Staff
+from feedback.errors import NotFound
+from feedback.tables import Assistant
+from service import people, visitors
+from service.people_shapes import AuditOut, NewRole, NewSite, NewStaff, SiteOut, StaffOut
 from service.permissions import ADMINS, OPERATORS, Caller, allow, assistant_for
-from service.shapes import AuditOut, NewRole, NewSite, NewStaff, SiteOut, StaffOut
 
 router = APIRouter(prefix="/v1", tags=["people"])
 Admin = Annotated[Caller, Depends(allow(*ADMINS))]
@@ -36,10 +36,9 @@ def list_staff(request: Request, caller: Admin) -> list[StaffOut]:
 def invite(request: Request, new: NewStaff, caller: Admin) -> StaffOut:
     """Invite a person. The answer holds the link with which they choose a password, once."""
     with writing(request.app.state.database) as session:
-        scope = may_grant(session, caller, new.assistant, new.role)
-        person, secret = staff.invite(session, new.email, new.name, caller.name)
-        staff.grant(session, person, new.role, scope, caller.name)
-        note(session, caller, scope, "staff.invite", person.email, role=str(new.role))
+        person, secret = people.invite(
+            session, caller, new.email, new.name, new.role, new.assistant
+        )
         return staff_out(session, person, password_link(request, secret))
 
 
@@ -47,13 +46,7 @@ def invite(request: Request, new: NewStaff, caller: Admin) -> StaffOut:
 def change_role(request: Request, person: str, new: NewRole, caller: Admin) -> StaffOut:
     """Give a person a role for an assistant, or take it away."""
     with writing(request.app.state.database) as session:
-        found = person_for(session, caller, person)
-        scope = may_grant(session, caller, new.assistant, new.role)
-        if new.role is None:
-            staff.take_role(session, found, scope)
-        else:
-            staff.grant(session, found, new.role, scope, caller.name)
-        note(session, caller, scope, "staff.role", found.email, role=str(new.role or "none"))
+        found = people.change_role(session, caller, person, new.role, new.assistant)
         return staff_out(session, found)
 
 
@@ -61,32 +54,22 @@ def change_role(request: Request, person: str, new: NewRole, caller: Admin) -> S
 def reset_password(request: Request, person: str, caller: Operator) -> StaffOut:
     """A new link with which a person chooses a password. Operators may make one for agents."""
     with writing(request.app.state.database) as session:
-        found = person_for(session, caller, person)
-        secret = staff.make_reset(session, found, caller.name)
-        note(session, caller, None, "staff.password_link", found.email)
+        found, secret = people.new_link(session, caller, person)
         return staff_out(session, found, password_link(request, secret))
 
 
 @router.post("/staff/{person}/disable", status_code=201)
 def disable(request: Request, person: str, caller: Admin) -> StaffOut:
     """Shut a person out at once, on every device."""
-    return _disable(request, person, caller, True)
+    with writing(request.app.state.database) as session:
+        return staff_out(session, people.disable(session, caller, person))
 
 
 @router.post("/staff/{person}/enable", status_code=201)
 def enable(request: Request, person: str, caller: Admin) -> StaffOut:
     """Let a person in again."""
-    return _disable(request, person, caller, False)
-
-
-def _disable(request: Request, person: str, caller: Caller, disabled: bool) -> StaffOut:
     with writing(request.app.state.database) as session:
-        found = person_for(session, caller, person)
-        if found.id == caller.staff_id:
-            raise Denied("You cannot shut yourself out; another admin can.")
-        staff.disable(session, found, disabled)
-        note(session, caller, None, "staff.disable" if disabled else "staff.enable", found.email)
-        return staff_out(session, session.get_one(Staff, found.id))
+        return staff_out(session, people.disable(session, caller, person, disabled=False))
 
 
 @router.get("/sites")
@@ -103,7 +86,7 @@ def create_site(request: Request, new: NewSite, caller: Admin) -> SiteOut:
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
         site = sites.create(session, owner, new.name, new.origins, new.look)
-        note(session, caller, owner, "site.create", f"site {site.name}")
+        people.note(session, caller, owner, "site.create", f"site {site.name}")
         return SiteOut.of(site, visitors.identity_secret(request.app.state.secret, site))
 
 
@@ -115,7 +98,7 @@ def revoke_site(request: Request, site_id: str, caller: Admin) -> SiteOut:
         if caller.role_at(site.assistant_id) is None:
             raise NotFound(f"There is no site {site_id!r}.")
         owner = session.get_one(Assistant, site.assistant_id)
-        note(session, caller, owner, "site.revoke", f"site {site.name}")
+        people.note(session, caller, owner, "site.revoke", f"site {site.name}")
         return SiteOut.of(sites.revoke(session, site))
 
 
@@ -130,7 +113,7 @@ def read_audit(
 ) -> list[AuditOut]:
     """What members of staff did, newest first."""
     with reading(request.app.state.database) as session:
-        found = entries_for(session, caller, actor, act, before, limit)
+        found = people.entries_for(session, caller, actor, act, before, limit)
         return [AuditOut.of(entry) for entry in found]
 
 
@@ -138,64 +121,14 @@ def read_audit(
 def export_audit(request: Request, caller: Admin) -> PlainTextResponse:
     """The whole audit log as a table."""
     with reading(request.app.state.database) as session:
-        text = audit.as_csv(entries_for(session, caller, limit=None))
+        text = audit.as_csv(people.entries_for(session, caller, limit=None))
     name = f"audit-{datetime.now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return PlainTextResponse(text, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def entries_for(
-    session: Session,
-    caller: Caller,
-    actor: str | None = None,
-    act: str | None = None,
-    before: str | None = None,
-    limit: int | None = 100,
-) -> list[AuditEntry]:
-    """What this admin may read: everything, or what concerns their assistants."""
-    theirs = None
-    if caller.roles.get(None) not in ADMINS:
-        theirs = [each.id for each in assistants.every(session) if caller.role_at(each.id)]
-    return audit.every(session, theirs, actor, act, before, limit)
-
-
-def may_grant(
-    session: Session, caller: Caller, assistant: str | None, role: Role | None
-) -> Assistant | None:
-    """The assistant a role is for (None: all); Denied beyond what the admin may do themselves."""
-    if assistant is None:
-        if caller.roles.get(None) != Role.ADMIN:
-            raise Denied("Only an admin of every assistant gives roles for every assistant.")
-        return None
-    return assistant_for(session, caller, assistant)
-
-
-def person_for(session: Session, caller: Caller, email_or_id: str) -> Staff:
-    """A person this caller may change: one who may do no more than they, where they may do it."""
-    person = staff.get(session, email_or_id)
-    for scope, role in staff.roles_of(session, person).items():
-        mine = caller.roles.get(None) if scope is None else staff.role_at(caller.roles, scope)
-        too_high = mine is None or staff.rank(role) > staff.rank(mine)
-        if too_high or (role == mine != Role.ADMIN):
-            raise Denied(f"{person.email} has the role {role}; you cannot change that account.")
-    return person
-
-
-def note(
-    session: Session,
-    caller: Caller,
-    owner: Assistant | None,
-    act: str,
-    subject: str,
-    **detail: str,
-) -> None:
-    """Into the audit log."""
-    scope = owner.id if owner else None
-    audit.record(session, caller.actor(scope), act, subject, scope, **detail)
-
-
 def password_link(request: Request, secret: str) -> str:
-    """Where a password is chosen. The secret is in the fragment-free path, used once."""
+    """Where a password is chosen; the secret in it works once."""
     base = request.app.state.settings.public_url or str(request.base_url)
     return f"{base.rstrip('/')}/console/password/{secret}"
 

@@ -15,6 +15,7 @@ from sqlmodel import Session
 from feedback import api_keys, assistants, conversations, staff
 from feedback.audit import Actor
 from feedback.database import reading
+from feedback.desk_tables import Staff
 from feedback.errors import Denied, NotFound, Unauthenticated
 from feedback.staff import Roles
 from feedback.tables import Assistant, Conversation, Message, Role
@@ -133,6 +134,16 @@ class Allow:
 def allow(*roles: Role) -> Callable[..., Awaitable[Caller]]:
     """`Depends(allow(Role.AGENT))` on a route."""
     return Allow(*roles)
+
+
+def person_of(session: Session, caller: Caller) -> Staff:
+    """The member of staff who calls; Denied for a key that belongs to nobody."""
+    if caller.staff_id is None:
+        raise Denied(
+            "This is a person's act, and this API key belongs to nobody. Make a personal one: "
+            "`understudy feedback keys create --role agent --staff mara@example.com`."
+        )
+    return session.get_one(Staff, caller.staff_id)
 
 
 def assistant_for(session: Session, caller: Caller, name: str | None) -> Assistant:

@@ -22,7 +22,7 @@ from feedback.errors import Denied
 from feedback.sites import Look
 from feedback.tables import Assistant, now
 from service import visitors
-from service.shapes import NewVisitor, VisitorOut, WidgetOut
+from service.people_shapes import NewVisitor, VisitorOut, WidgetOut
 
 router = APIRouter(tags=["widget"])
 

@@ -5,6 +5,7 @@ A test that takes `database_engine` runs once per database. To ask for one of th
 `@pytest.mark.parametrize("database_engine", ["sqlite"], indirect=True)`.
 """
 
+import gc
 import ipaddress
 import os
 import shutil
@@ -36,6 +37,21 @@ TEMPLATE = "understudy_template"
 TESTED = "understudy_tested"
 # Tests lose nothing in a power cut; without waiting for the disk they are several times faster.
 FAST = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the suite file by file; what computes with all cores is done by one of them."""
+    heavy = ("engine", "cycle")
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        alone = marks.intersection(heavy) or "training" in item.path.parts
+        item.add_marker(pytest.mark.xdist_group("heavy" if alone else item.path.name))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays; looking through it for garbage again and again takes long."""
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _is_here(address: object) -> bool:

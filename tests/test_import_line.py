@@ -17,6 +17,7 @@ TORCH_FILES = {
     "training/sft.py",
     "training/dpo.py",
     "training/trainer.py",
+    "training/reporter.py",
     "training/rows.py",
     "training/cheap_head.py",
     "training/probing.py",

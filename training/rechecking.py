@@ -8,6 +8,7 @@ from evals.recheck import recheck
 from feedback import adapters, assistants, learned
 from feedback.database import database, reading, writing
 from feedback.settings import feedback_settings
+from feedback.tables import Promotion
 from service.engine.launch import engine_api_key
 from service.hot_swap import HotSwap
 from service.settings import service_settings
@@ -29,18 +30,28 @@ def run(leaving: threading.Event, settings: TrainingSettings) -> None:
 
 def request_after_promotions(at_most: int) -> None:
     """Each promotion of an adapter has its newest corrections asked again, once."""
-    with reading() as session:
-        everything = assistants.every(session)
-    for assistant in everything:
+    if not at_most:
+        return
+    with reading() as session:  # every poll: the writer's lock is taken only where something is due
+        due = [
+            (assistant, promotion, adapter)
+            for assistant in assistants.every(session)
+            if (promotion := adapters.live(session, assistant))
+            and (adapter := adapters.by_id(session, promotion.adapter_id))
+            and not learned.is_requested_by(session, assistant, _name(promotion))
+        ]
+    for assistant, promotion, adapter in due:
         with writing() as session:
-            promotion = adapters.live(session, assistant)
-            adapter = adapters.by_id(session, promotion.adapter_id) if promotion else None
-            if promotion is None or adapter is None or not at_most:
-                continue
-            name = f"promotion {promotion.sequence}"
-            if not learned.is_requested_by(session, assistant, name):
+            if not learned.is_requested_by(
+                session, assistant, _name(promotion)
+            ):  # another loop did
                 behind = adapters.feedback_behind(session, adapter)
-                learned.request_rechecks(session, behind, name, at_most)
+                learned.request_rechecks(session, behind, _name(promotion), at_most)
+
+
+def _name(promotion: Promotion) -> str:
+    """In whose name the rechecks after a promotion are asked for."""
+    return f"promotion {promotion.sequence}"
 
 
 def do_requested() -> int:

@@ -7,7 +7,6 @@ adapter. Runs in a process of its own; nothing here knows the database or the se
 import ctypes
 import fcntl
 import json
-import math
 import os
 import shutil
 import signal
@@ -32,13 +31,10 @@ from training.cheap_head import NOT_COMPUTED, cheap_head
 from training.job import Job
 from training.probing import probe
 from training.progress import ProgressWriter
+from training.reporter import Reporter, Stopped, StopSignal, tokens_in
 from training.rows import ByLength, Refused, length
 
 PR_SET_PDEATHSIG = 1
-
-
-class Stopped(Exception):
-    """SIGTERM came; what was learned so far lies in a checkpoint."""
 
 
 def device_of(job: Job) -> str:
@@ -141,82 +137,6 @@ class Shared:
 
 Build = Callable[[Job, Path, Any], Any]
 """job, run folder, tokenizer -> a TRL trainer and the prompts of its rows."""
-
-
-# Progress, stop and checkpoints
-
-
-class Reporter(transformers.TrainerCallback):
-    """Writes progress, heeds SIGTERM at the end of a step, stops on nonsense, marks checkpoints."""
-
-    def __init__(self, progress: ProgressWriter, stop: "StopSignal") -> None:
-        self.progress = progress
-        self.stop = stop
-        self.started = time.monotonic()
-        self.first_step = 0
-        self.first_tokens = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Start the clock; a resumed run counts from its checkpoint."""
-        self.started = time.monotonic()
-        self.first_step = state.global_step
-        self.first_tokens = tokens_in(state)
-        self.progress.write("training", step=state.global_step, total=state.max_steps)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Save and stop once SIGTERM came."""
-        if self.stop.asked:
-            control.should_save = True
-            control.should_training_stop = True
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-        """One line per optimizer step."""
-        if "loss" not in logs:
-            return
-        for name in ("loss", "grad_norm"):
-            if not math.isfinite(logs.get(name, 0.0)):
-                raise Refused(
-                    f"Training diverged: the {name} at step {state.global_step} is {logs[name]}. "
-                    f"Lower the learning rate ({args.learning_rate:g})."
-                )
-        seconds = max(time.monotonic() - self.started, 1e-6)
-        done = state.global_step - self.first_step
-        tokens = logs.get("num_tokens", 0.0)
-        self.progress.write(
-            "training",
-            step=state.global_step,
-            total=state.max_steps,
-            tokens=int(tokens),
-            tokens_per_second=round((tokens - self.first_tokens) / seconds, 1),
-            eta_seconds=round(seconds / done * (state.max_steps - state.global_step), 1),
-            **{name: value for name, value in logs.items() if name not in ("num_tokens", "epoch")},
-        )
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Only a marked checkpoint is resumed from."""
-        files.mark_complete(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-
-
-def tokens_in(state: Any) -> float:
-    """Real tokens seen up to here, from the log kept in a checkpoint."""
-    return max((float(line.get("num_tokens", 0)) for line in state.log_history), default=0.0)
-
-
-class StopSignal:
-    """Remembers that SIGTERM or SIGINT came."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, *_: Any) -> None:
-        self.asked = True
-
-    def check(self) -> None:
-        """Raise Stopped if asked."""
-        if self.asked:
-            raise Stopped
 
 
 def learn(trainer: Any, folder: Path, stop: StopSignal) -> None:

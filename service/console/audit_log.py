@@ -10,7 +10,7 @@ from feedback import assistants, audit
 from feedback.database import reading
 from service.console.pages import page
 from service.console.session import Seat, seat
-from service.people_api import entries_for
+from service.people import entries_for
 from service.permissions import ADMINS
 
 router = APIRouter(prefix="/console/{assistant}/audit", include_in_schema=False)

@@ -24,8 +24,8 @@ from service.console import (
     tickets,
     widget_sites,
 )
-from service.console.pages import HERE, is_part, page
-from service.console.session import SignInFirst
+from service.console.pages import HERE, page
+from service.console.session import SignInFirst, is_part
 
 PAGES = (
     sign_in,

@@ -1,6 +1,5 @@
 """One conversation: what was said and by whom, the desk's acts, and every answer to be put right in place."""
 
-import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
@@ -32,8 +31,8 @@ from feedback.tables import (
 )
 from service.console import judging
 from service.console.differences import word_diff
-from service.console.pages import environment, is_part, page, words
-from service.console.session import Seat, seat
+from service.console.pages import environment, page, words
+from service.console.session import Seat, is_part, seat
 from service.drafting import draft
 from service.permissions import STAFF
 
@@ -68,8 +67,7 @@ class Line:
     @property
     def confidence(self) -> float | None:
         """How sure the bot was, as a mean token probability."""
-        sure = self.message.mean_logprob
-        return None if sure is None else math.exp(sure)
+        return conversations.confidence(self.message)
 
     @property
     def is_answer(self) -> bool:

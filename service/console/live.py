@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from feedback import inbox
@@ -23,31 +23,34 @@ HEARTBEAT_SECONDS = 15.0
 
 
 @router.get("/live")
-async def live(request: Request, here: Annotated[Seat, Depends(seat(*STAFF))]) -> StreamingResponse:
+async def live(
+    request: Request,
+    here: Annotated[Seat, Depends(seat(*STAFF))],
+    seen: Annotated[str, Query(description="What the page shows: its own mark.")] = "",
+    last_event_id: Annotated[str, Header()] = "",
+) -> StreamingResponse:
     """`changed` whenever a conversation, a hand-over, a cycle or a promotion of the assistant changed."""
-    stream = _events(request, here)
+    stream = _events(request, here, last_event_id or seen)
     return StreamingResponse(stream, headers=NO_BUFFERING, media_type="text/event-stream")
 
 
-async def _events(request: Request, here: Seat) -> AsyncIterator[bytes]:
+async def _events(request: Request, here: Seat, seen: str) -> AsyncIterator[bytes]:
     state = request.app.state
     pause_seconds = state.settings.events_poll_seconds
 
-    def look() -> tuple[object, ...]:
+    def look() -> str:
         with reading(state.database) as session:
             return inbox.mark(session, here.desk)
 
-    seen = await to_thread.run_sync(look)
     silent_seconds = 0.0
     yield b": listening\n\n"
-    yield event("changed", {})  # what changed between the page's making and this look is not missed
     while not (state.leaving.is_set() or await request.is_disconnected()):
-        await asyncio.sleep(pause_seconds)
-        silent_seconds += pause_seconds
         found = await to_thread.run_sync(look)
         if found != seen:
             seen, silent_seconds = found, 0.0
-            yield event("changed", {})
+            yield b"id: %s\n" % found.encode() + event("changed", {})
         elif silent_seconds >= HEARTBEAT_SECONDS:
             silent_seconds = 0.0
             yield b": still here\n\n"
+        await asyncio.sleep(pause_seconds)
+        silent_seconds += pause_seconds

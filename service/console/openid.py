@@ -29,7 +29,9 @@ MINUTES = 10
 
 
 def add_to(app: FastAPI) -> None:
-    """A short-lived signed cookie, for the minutes somebody spends at the provider."""
+    """A short-lived signed cookie, for the minutes somebody spends at the provider, if there is one."""
+    if not app.state.settings.openid_issuer:
+        return
     app.add_middleware(
         SessionMiddleware,
         secret_key=app.state.secret,

@@ -34,11 +34,6 @@ def page(
     )
 
 
-def is_part(request: Request) -> bool:
-    """Whether htmx asks for a part of the page it is already on."""
-    return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
-
-
 def ago(at: datetime | None) -> str:
     """How long ago something was, as people say it."""
     if at is None:

@@ -7,11 +7,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from feedback import assistants, staff
 from feedback.database import reading, writing
-from feedback.errors import Denied, UnderstudyError
+from feedback.errors import UnderstudyError
 from feedback.tables import Role
+from service import people
 from service.console.pages import page
 from service.console.session import Seat, seat
-from service.people_api import may_grant, note, password_link, person_for, staff_out
+from service.people_api import password_link, staff_out
 from service.permissions import ADMINS, OPERATORS
 
 router = APIRouter(prefix="/console/{assistant}/people", include_in_schema=False)
@@ -65,10 +66,7 @@ def invite(
     """Invite somebody; the page shows their link, once."""
     try:
         with writing(request.app.state.database) as session:
-            where = may_grant(session, here.caller, None if scope == EVERY else scope, role)
-            person, secret = staff.invite(session, email, name, here.person.email)
-            staff.grant(session, person, role, where, here.person.email)
-            note(session, here.caller, where, "staff.invite", person.email, role=str(role))
+            person, secret = people.invite(session, here.caller, email, name, role, _named(scope))
     except UnderstudyError as problem:
         return _page(request, here, error=str(problem), status=422)
     return _page(request, here, password_link(request, secret), person.email)
@@ -83,17 +81,9 @@ def change_role(
     scope: Annotated[str, Form()],
 ) -> Response:
     """Another role for a person, or none."""
+    wanted = Role(role) if role in set(Role) else None
     with writing(request.app.state.database) as session:
-        found = person_for(session, here.caller, person)
-        wanted = Role(role) if role in set(Role) else None
-        where = may_grant(session, here.caller, None if scope == EVERY else scope, wanted)
-        if found.id == here.person.id:
-            raise Denied("You cannot change your own role; another admin can.")
-        if wanted is None:
-            staff.take_role(session, found, where)
-        else:
-            staff.grant(session, found, wanted, where, here.person.email)
-        note(session, here.caller, where, "staff.role", found.email, role=role)
+        people.change_role(session, here.caller, person, wanted, _named(scope))
     return _back(here)
 
 
@@ -101,9 +91,7 @@ def change_role(
 def make_link(request: Request, here: Operator, person: str) -> Response:
     """A new link for choosing a password."""
     with writing(request.app.state.database) as session:
-        found = person_for(session, here.caller, person)
-        secret = staff.make_reset(session, found, here.person.email)
-        note(session, here.caller, None, "staff.password_link", found.email)
+        found, secret = people.new_link(session, here.caller, person)
     return _page(request, here, password_link(request, secret), found.email)
 
 
@@ -113,14 +101,12 @@ def disable(
 ) -> Response:
     """Shut a person out, or let them in again."""
     with writing(request.app.state.database) as session:
-        found = person_for(session, here.caller, person)
-        if found.id == here.person.id:
-            raise Denied("You cannot shut yourself out; another admin can.")
-        staff.disable(session, found, disabled)
-        note(
-            session, here.caller, None, "staff.disable" if disabled else "staff.enable", found.email
-        )
+        people.disable(session, here.caller, person, disabled)
     return _back(here)
+
+
+def _named(scope: str) -> str | None:
+    return None if scope == EVERY else scope
 
 
 def _back(here: Seat) -> Response:

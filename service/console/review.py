@@ -1,6 +1,5 @@
 """The review queue: one answer at a time, judged with a key; the next one comes by itself."""
 
-import math
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -61,12 +60,10 @@ def _shown(session: Session, here: Seat, item: Item | None) -> dict[str, Any]:
     judged = [
         session.get_one(Staff, one.staff_id).name for one in reviews.verdicts(session, item.review)
     ]
-    sure = item.answer.mean_logprob
     return {
         "item": item,
         "before": before[-CONTEXT:],
         "line": Line(item.answer, adapters.by_id(session, item.answer.adapter_id)),
-        "confidence": None if sure is None else math.exp(sure),
         "low": desk_of(here.desk).low_confidence,
         "judged": judged,
         "why": WHY[item.review.source],

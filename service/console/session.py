@@ -12,7 +12,7 @@ from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import Response
 
-from feedback import assistants, staff, staff_sessions
+from feedback import assistants, inbox, staff, staff_sessions
 from feedback.database import reading, writing
 from feedback.desk_tables import Staff, StaffSession
 from feedback.errors import Denied, NotFound, Unauthenticated
@@ -39,6 +39,8 @@ class Seat:
     """Those the person has a role for."""
     assistant: Assistant | None
     """The one in the path."""
+    mark: str = ""
+    """What had happened at the assistant when the page was begun (`inbox.mark`)."""
 
     @property
     def role(self) -> Role:
@@ -52,6 +54,11 @@ class Seat:
         """The assistant in the path, on pages that have one."""
         assert self.assistant is not None, "this page's path names no assistant"
         return self.assistant
+
+    @property
+    def live(self) -> str:
+        """Where the page hears of what happens after it was made."""
+        return f"/console/{self.desk.name}/live?seen={self.mark}"
 
     def may(self, role: str) -> bool:
         """Whether the person's role here includes another."""
@@ -90,13 +97,14 @@ class TakeSeat:
                 for each in assistants.every(session)
                 if staff.role_at(roles, each.id) is not None
             ]
-        here = next((each for each in theirs if each.name == name), None)
+            here = next((each for each in theirs if each.name == name), None)
+            mark = inbox.mark(session, here) if here and not is_part(request) else ""
         if name is not None and here is None:
             raise NotFound(f"There is no assistant {name!r}, or you have no role for it.")
         if staff_sessions.is_stale(row):
             with writing(request.app.state.database) as session:
                 staff_sessions.seen(session, row)
-        seat = Seat(person, row, caller, staff_sessions.csrf_token(secret), theirs, here)
+        seat = Seat(person, row, caller, staff_sessions.csrf_token(secret), theirs, here, mark)
         may = (
             caller.role_at(here.id)
             if here
@@ -123,6 +131,11 @@ async def check_csrf(request: Request, secret: str) -> None:
         given = str(form.get("csrf", ""))
     if not hmac.compare_digest(given, staff_sessions.csrf_token(secret)):
         raise Denied("This page is out of date. Load it again, then repeat what you did.")
+
+
+def is_part(request: Request) -> bool:
+    """Whether htmx asks for a part of the page it is already on."""
+    return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
 
 
 def set_cookie(request: Request, response: Response, secret: str) -> None:

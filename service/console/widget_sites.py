@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import BaseModel
 
 from feedback import sites
 from feedback.database import reading, writing
@@ -13,12 +14,11 @@ from feedback.sites import Look
 from service import visitors
 from service.console.pages import page
 from service.console.session import Seat, seat
-from service.people_api import note
+from service.people import note
 from service.permissions import ADMINS
 
 router = APIRouter(prefix="/console/{assistant}/sites", include_in_schema=False)
 Admin = Annotated[Seat, Depends(seat(*ADMINS))]
-Text = Annotated[str, Form(max_length=4000)]
 
 
 @router.get("")
@@ -40,32 +40,35 @@ def show(request: Request, here: Admin, error: str = "") -> HTMLResponse:
     )
 
 
+class SiteForm(BaseModel):
+    """A site's form as browsers send it."""
+
+    name: str = ""
+    origins: str = ""
+    title: str | None = None
+    greeting: str | None = None
+    colour: str | None = None
+    theme: str | None = None
+    position: str | None = None
+    language: str | None = None
+
+    def look(self, texts: dict[str, str]) -> Look:
+        """How it wants the widget to look, with the site's own wordings; or Invalid."""
+        return sites.check_look(
+            {**self.model_dump(exclude={"name", "origins"}, exclude_none=True), "texts": texts}
+        )
+
+
+Sent = Annotated[SiteForm, Form()]
+
+
 @router.post("")
-def create(
-    request: Request,
-    here: Admin,
-    name: Text,
-    origins: Text,
-    title: Text = "",
-    greeting: Text = "",
-    colour: Text = "#0f766e",
-    theme: Text = "auto",
-    position: Text = "right",
-    language: Text = "auto",
-) -> Response:
+def create(request: Request, here: Admin, form: Sent) -> Response:
     """A new site."""
-    given: dict[str, object] = {
-        "title": title,
-        "greeting": greeting,
-        "colour": colour,
-        "theme": theme,
-        "position": position,
-        "language": language,
-    }
     try:
         with writing(request.app.state.database) as session:
-            look = sites.check_look(given)
-            site = sites.create(session, here.desk, name, origins.split(), look)
+            origins = form.origins.split()
+            site = sites.create(session, here.desk, form.name, origins, form.look({}))
             note(session, here.caller, here.desk, "site.create", f"site {site.name}")
     except UnderstudyError as problem:
         return show(request, here, str(problem))
@@ -73,34 +76,12 @@ def create(
 
 
 @router.post("/{site_id}")
-def change(
-    request: Request,
-    here: Admin,
-    site_id: str,
-    origins: Text,
-    title: Text = "",
-    greeting: Text = "",
-    colour: Text = "#0f766e",
-    theme: Text = "auto",
-    position: Text = "right",
-    language: Text = "auto",
-) -> Response:
+def change(request: Request, here: Admin, site_id: str, form: Sent) -> Response:
     """Other origins, another look."""
     try:
         with writing(request.app.state.database) as session:
             site = _theirs(here, sites.get(session, site_id))
-            look = sites.check_look(
-                {
-                    "title": title,
-                    "greeting": greeting,
-                    "colour": colour,
-                    "theme": theme,
-                    "position": position,
-                    "language": language,
-                    "texts": site.look.get("texts", {}),
-                }
-            )
-            sites.change(session, site, origins.split(), look)
+            sites.change(session, site, form.origins.split(), form.look(site.look["texts"]))
             note(session, here.caller, here.desk, "site.change", f"site {site.name}")
     except UnderstudyError as problem:
         return show(request, here, str(problem))

@@ -12,10 +12,21 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.console.conftest import ada, hire, mara, olga, signed_in
+from tests.console.conftest import ada, hire, mara, olga, quick_hashes, signed_in
 from tests.service.conftest import engine, settings, shop, store
 
-__all__ = ["ada", "engine", "hire", "mara", "olga", "settings", "shop", "signed_in", "store"]
+__all__ = [
+    "ada",
+    "engine",
+    "hire",
+    "mara",
+    "olga",
+    "quick_hashes",
+    "settings",
+    "shop",
+    "signed_in",
+    "store",
+]
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "screenshots"
 FLAGS = [
     "--no-sandbox",

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
 from feedback import assistants, staff, staff_sessions
@@ -39,6 +40,16 @@ def signed_in(shop: Shop, email: str) -> Iterator[httpx.Client]:
         assert answer.status_code == 303, answer.text
         client.headers["X-CSRF-Token"] = staff_sessions.csrf_token(client.cookies[COOKIE])
         yield client
+
+
+@pytest.fixture(autouse=True, scope="package")
+def quick_hashes() -> Iterator[None]:
+    """A hash takes 0.2 s by design; tests/feedback/test_staff.py has the real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+        patch.setattr(staff, "HASHER", quick)
+        patch.setattr(staff, "NOBODY", quick.hash("nobody's"))
+        yield
 
 
 @pytest.fixture

@@ -35,10 +35,11 @@ from training.job import (
     write_job,
 )
 from training.progress import Progress
+from training.reporter import StopSignal
 from training.rows import ByLength, read_rows
 from training.settings import TrainingSettings
 from training.supervise import TrainingStopped, supervise
-from training.trainer import Build, StopSignal, _outcome
+from training.trainer import Build, _outcome
 
 STEPS = 60
 CHECKPOINT_STEPS = 16

@@ -1,0 +1,148 @@
+"""What the API says of the desk: lists of conversations, hand-overs, reviews, what was learned."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field
+
+from feedback.desk_tables import Handover, Recheck, Review, Verdict
+from feedback.learned import Learned
+from feedback.tables import Conversation, FlagReason
+from service.shapes import AnswerOut, FeedbackOut, MessageOut, Shape
+
+
+class ConversationRow(Shape):
+    """A conversation in a list."""
+
+    id: str
+    customer: str | None
+    channel: str
+    handling: str
+    last_text: str
+    last_message_at: datetime
+    waiting_since: datetime | None
+    flagged_at: datetime | None
+    reviewed_at: datetime | None
+    lowest_confidence: float | None = Field(description="Mean token probability, 0 to 1.")
+    satisfaction: int | None
+
+    @classmethod
+    def of(cls, conversation: Conversation, customer: str | None) -> Self:
+        """The public side of a conversation's row."""
+        names = set(cls.model_fields) - {"customer"}
+        return cls(**{n: getattr(conversation, n) for n in names}, customer=customer)
+
+
+class NewHandover(Shape):
+    """A person, please."""
+
+    detail: str = Field("", max_length=400, description="In the customer's words: what for.")
+
+
+class NewSatisfaction(Shape):
+    """How it was."""
+
+    value: int = Field(ge=1, le=5, description="1: not at all satisfied, 5: very.")
+
+
+class HandoverOut(Shape):
+    """A stay of a conversation with a person."""
+
+    id: str
+    conversation_id: str
+    reason: str
+    detail: str
+    out_of_hours: bool
+    person: str | None
+    created_at: datetime
+    taken_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, handover: Handover, person: str | None) -> Self:
+        """The public side of a hand-over's row."""
+        names = set(cls.model_fields) - {"person"}
+        return cls(**{n: getattr(handover, n) for n in names}, person=person)
+
+
+class NewSent(Shape):
+    """A message by a person."""
+
+    text: str
+    draft_id: str | None = Field(None, description="The draft it was made from, if any.")
+
+
+class SentOut(Shape):
+    """What was sent and what it taught."""
+
+    message: MessageOut
+    feedback: FeedbackOut | None
+
+
+class NewVerdict(Shape):
+    """A reviewer's verdict."""
+
+    verdict: Verdict
+    text: str | None = Field(None, description="For `corrected`: the right answer.")
+    reason: FlagReason | None = Field(None, description="For `flagged`: what is wrong.")
+    note: str | None = Field(None, max_length=2000)
+
+
+class ReviewOut(Shape):
+    """An answer under review."""
+
+    id: str
+    source: str
+    state: str
+    verdicts_needed: int
+    locked_until: datetime | None
+    created_at: datetime
+    done_at: datetime | None
+    answer: AnswerOut
+
+    @classmethod
+    def of(cls, review: Review, answer: AnswerOut) -> Self:
+        """The public side of a review's row."""
+        names = set(cls.model_fields) - {"answer"}
+        return cls(**{n: getattr(review, n) for n in names}, answer=answer)
+
+
+class RecheckOut(Shape):
+    """A correction's question, asked again."""
+
+    id: str
+    feedback_id: str
+    state: str
+    text: str | None
+    chrf_before: float | None
+    chrf: float | None
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, recheck: Recheck) -> Self:
+        """The public side of a recheck's row."""
+        return cls(**{name: getattr(recheck, name) for name in cls.model_fields})
+
+
+class LearnedOut(Shape):
+    """A correction and what became of it."""
+
+    feedback: FeedbackOut
+    question: str
+    answer: str = Field(description="What the bot had said.")
+    datasets: list[str]
+    adapters: list[str]
+    recheck: RecheckOut | None
+
+    @classmethod
+    def of(cls, learned: Learned) -> Self:
+        """The public side of what became of a correction."""
+        return cls(
+            feedback=FeedbackOut.of(learned.feedback),
+            question=learned.question,
+            answer=learned.message.text,
+            datasets=[dataset.name for dataset in learned.datasets],
+            adapters=[adapter.name for adapter in learned.adapters],
+            recheck=RecheckOut.of(learned.recheck) if learned.recheck else None,
+        )

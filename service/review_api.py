@@ -1,0 +1,112 @@
+"""The reviewers' door: the queue, verdicts, what was learned of a correction, rechecks.
+
+A review is a person's act: over the API that needs a personal key.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from sqlmodel import Session
+
+from feedback import audit, conversations, corrections, learned, reviews
+from feedback.database import reading, writing
+from feedback.desk_tables import Staff, Verdict
+from feedback.tables import Feedback, FeedbackKind, Role
+from service.desk_api import note
+from service.desk_shapes import LearnedOut, NewVerdict, RecheckOut, ReviewOut
+from service.permissions import STAFF, Caller, allow, assistant_for, conversation_for, person_of
+from service.shapes import AnswerOut
+
+router = APIRouter(prefix="/v1", tags=["desk"])
+OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
+
+
+@router.post("/reviews", status_code=201)
+def fill_queue(request: Request, caller: OfStaff, assistant: str | None = None) -> dict[str, int]:
+    """Sample new answers into the review queue; says how many for each reason."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        added = reviews.fill(session, owner)
+        audit.record(session, caller.actor(owner.id), "review.fill", owner.name, owner.id)
+        return {str(source): count for source, count in added.items()}
+
+
+@router.post("/reviews/next", status_code=200)
+def next_review(
+    request: Request, caller: OfStaff, assistant: str | None = None
+) -> ReviewOut | None:
+    """The next answer for you to review, yours for a few minutes; null when there is none."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        person = person_of(session, caller)
+        item = reviews.take_next(session, owner, person)
+        if item is None:
+            return None
+        subject = f"review {item.review.id}"
+        audit.record(session, caller.actor(owner.id), "review.take", subject, owner.id)
+        return ReviewOut.of(item.review, AnswerOut.of(item.answer))
+
+
+@router.post("/reviews/{review_id}/verdicts", status_code=201)
+def judge(request: Request, review_id: str, new: NewVerdict, caller: OfStaff) -> ReviewOut:
+    """Your verdict on an answer: approved, corrected (with the text), flagged (with the reason), skipped."""
+    with writing(request.app.state.database) as session:
+        item = reviews.get(session, review_id)
+        conversation = conversation_for(session, caller, item.conversation.id)
+        person = person_of(session, caller)
+        role = caller.role_at(conversation.assistant_id) or Role.AGENT
+        feedback = feedback_of(session, person, role, item.answer.id, new)
+        review = reviews.judge(session, item.review, person, new.verdict, feedback)
+        note(session, caller, conversation, "review.judge", verdict=str(new.verdict))
+        return ReviewOut.of(review, AnswerOut.of(item.answer))
+
+
+def feedback_of(
+    session: Session, person: Staff, role: Role, answer_id: str, new: NewVerdict
+) -> Feedback | None:
+    """What a verdict says about the answer, kept as the feedback it is."""
+    kinds = {
+        Verdict.APPROVED: FeedbackKind.APPROVAL,
+        Verdict.CORRECTED: FeedbackKind.CORRECTION,
+        Verdict.FLAGGED: FeedbackKind.FLAG,
+    }
+    kind = kinds.get(new.verdict)
+    if kind is None:
+        return None
+    return corrections.give(
+        session,
+        answer_id,
+        kind,
+        person.email,
+        role,
+        reason=new.reason,
+        text=new.text,
+        note=new.note,
+    )
+
+
+@router.get("/learned")
+def list_learned(
+    request: Request,
+    caller: OfStaff,
+    assistant: str | None = None,
+    author: Annotated[str | None, Query(description="'me', or a name; none: everybody.")] = "me",
+    before: str | None = None,
+) -> list[LearnedOut]:
+    """Corrections, the datasets and adapters they went into, and whether the bot is right by now."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        who = caller.name if author == "me" else author
+        return [LearnedOut.of(one) for one in learned.by_author(session, owner, who, before)]
+
+
+@router.post("/feedback/{feedback_id}/rechecks", status_code=201)
+def recheck(request: Request, feedback_id: str, caller: OfStaff) -> RecheckOut:
+    """Ask the correction's question again of what is live; the loop does it within seconds."""
+    with writing(request.app.state.database) as session:
+        row = learned.get(session, feedback_id)
+        about = conversations.message(session, row.message_id)
+        conversation = conversation_for(session, caller, about.conversation_id)
+        asked = learned.request_recheck(session, row, caller.name)
+        note(session, caller, conversation, "feedback.recheck", feedback=row.id)
+        return RecheckOut.of(asked)

@@ -1,0 +1,339 @@
+"""One question and its answer: stored, asked, stored. Used by every door customers come through.
+
+The question is durable before the model sees it; the answer is durable before anyone is told it is
+done. When nobody follows an answer any more, the engine stops and the part is kept as such; the same
+request sent again goes on from there.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from anyio import to_thread
+from sqlalchemy import Engine as Database
+from sqlmodel import Session
+
+from feedback import assistants, conversations, handovers
+from feedback.assistants import Sampling
+from feedback.database import reading, writing
+from feedback.desk import Desk, desk_of, why_hand_over
+from feedback.errors import Conflict, NotFound, Unavailable, UnderstudyError
+from feedback.settings import feedback_settings
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Conversation,
+    Handling,
+    Message,
+    MessageState,
+    Prompt,
+)
+from feedback.transcript import ModelMessages, render, turns
+from service.answering import Answer
+from service.hot_swap import HotSwap
+from service.settings import ServiceSettings
+from service.turn import Turn
+from service.vllm import Vllm
+
+log = logging.getLogger(__name__)
+
+WITH_PEOPLE = (Handling.WAITING, Handling.PERSON)
+"""Who has a conversation in which the bot is silent."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a door hands over: whose turn it is and what was asked."""
+
+    conversation_id: str
+    text: str
+    sampling: Sampling
+    idempotency_key: str | None = None
+    may_hand_over: bool = True
+    """Whether the door can show the customer that a person takes over."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A stored question with its answer's row, and what the model will see."""
+
+    question: Message
+    answer: Message
+    messages: ModelMessages
+    adapter: Adapter | None
+    sampling: Sampling
+    desk: Desk
+    may_hand_over: bool
+
+
+@dataclass(frozen=True)
+class LeftToAPerson:
+    """A question was stored and the bot is silent: a person has the conversation, or is asked for."""
+
+    question: Message
+
+
+class TakenOver(Conflict):
+    """An agent took the conversation while the bot was writing."""
+
+
+class Turns:
+    """Opens turns and writes their answers. One per service process."""
+
+    def __init__(
+        self, database: Database, engine: Vllm, hot_swap: HotSwap, settings: ServiceSettings
+    ) -> None:
+        self._database = database
+        self._engine = engine
+        self._hot_swap = hot_swap
+        self._settings = settings
+        self._writer = writer_name(settings)
+        self._running: dict[str, Turn] = {}
+        # Between storing a question and registering its turn, its repetition must wait.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def close_abandoned(self) -> None:
+        """After a crash: what this process was writing when it died is marked as interrupted."""
+
+        def store() -> int:
+            with writing(self._database) as session:
+                return conversations.close_abandoned(
+                    session, self._writer, self._settings.answer_timeout_seconds
+                )
+
+        if count := await to_thread.run_sync(store):
+            log.warning("%d answers were cut off when the service last stopped", count)
+
+    async def stop(self) -> None:
+        """Stop every running answer and wait until each part is stored."""
+        await asyncio.gather(*(turn.stop() for turn in list(self._running.values())))
+
+    async def begin(
+        self, assistant: Assistant, customer: str | None, channel: str, **whose: str | None
+    ) -> Conversation:
+        """A new conversation in the voice that is live now; `whose`: api_key_id or site_id."""
+        adapter = await self._hot_swap.voice(assistant)
+
+        def store() -> Conversation:
+            with writing(self._database) as session:
+                return conversations.begin(session, assistant, adapter, customer, channel, **whose)
+
+        return await to_thread.run_sync(store)
+
+    async def ask(self, ask: Ask) -> Turn | LeftToAPerson:
+        """Store the question and begin the answer; a repeated request joins or resumes its first.
+
+        Where a person answers, or is asked for by this very message, the question is only stored.
+        """
+        async with self._locks.setdefault(ask.conversation_id, asyncio.Lock()):
+            opened = await to_thread.run_sync(self._open, ask)
+            if isinstance(opened, LeftToAPerson):
+                return opened
+            turn = self._running.get(opened.answer.id) or Turn(opened.question, opened.answer)
+            turn.join()
+            if opened.answer.state == MessageState.WRITING and not turn.is_started:
+                self._running[opened.answer.id] = turn
+                turn.start(asyncio.create_task(self._write(turn, opened)))
+            return turn
+
+    def _open(self, ask: Ask) -> Opened | LeftToAPerson:
+        with writing(self._database) as session:
+            conversation = conversations.get(session, ask.conversation_id, lock=True)
+            assistant = session.get_one(Assistant, conversation.assistant_id)
+            desk = desk_of(assistant)
+            adapter = (
+                session.get(Adapter, conversation.adapter_id) if conversation.adapter_id else None
+            )
+            pair = None
+            if ask.idempotency_key:
+                pair = conversations.asked_before(session, conversation, ask.idempotency_key)
+            if pair:
+                question, answer = pair
+                self._check_same(question, ask.text)
+                whole = answer is not None and answer.state == MessageState.COMPLETE
+                if answer is None or (not whole and conversation.handling in WITH_PEOPLE):
+                    return LeftToAPerson(question)
+                self._reopen(answer)
+            elif silent := self._for_a_person(session, conversation, desk, ask):
+                return silent
+            else:
+                self._refuse_while_writing(conversations.messages_of(session, conversation.id))
+                question, answer = conversations.ask(
+                    session,
+                    conversation,
+                    ask.text,
+                    assistants.prompt_in_force(session, assistant),
+                    adapter,
+                    assistant.base_model,
+                    ask.sampling.model_dump(exclude_none=True),
+                    ask.idempotency_key,
+                    self._writer,
+                )
+            session.add(answer)
+            prompt = session.get_one(Prompt, answer.prompt_id)
+            before = [
+                message
+                for message in conversations.messages_of(session, conversation.id)
+                if message.position < answer.position
+            ]
+            limit = feedback_settings().transcript_max_chars
+            sampling = Sampling(**(answer.sampling or {}))
+            rendered = render(prompt.text, turns(before), limit)
+            return Opened(question, answer, rendered, adapter, sampling, desk, ask.may_hand_over)
+
+    def _for_a_person(
+        self, session: Session, conversation: Conversation, desk: Desk, ask: Ask
+    ) -> LeftToAPerson | None:
+        """Store the question without an answer where a person has the word, or is now asked for."""
+        if conversation.handling == Handling.CLOSED:  # the customer is back: the bot is here again
+            conversation.handling, conversation.closed_at = Handling.BOT, None
+        silent = conversation.handling in WITH_PEOPLE
+        why = why_hand_over(desk, ask.text) if ask.may_hand_over and not silent else None
+        if silent and not ask.may_hand_over:
+            raise Conflict("A person answers in this conversation; this door cannot show that.")
+        if not silent and why is None:
+            return None
+        question = conversations.write(session, conversation, ask.text, ask.idempotency_key)
+        if why is not None:
+            handovers.request(session, conversation, *why)
+        return LeftToAPerson(question)
+
+    def _check_same(self, question: Message, text: str) -> None:
+        if question.text != text.strip():
+            raise Conflict(
+                "This idempotency key was used for another message of this conversation; "
+                "use a new key for a new message."
+            )
+
+    def _reopen(self, answer: Message) -> None:
+        """A request sent again: joined while it runs here, resumed when it was cut off."""
+        if answer.state == MessageState.WRITING and answer.id not in self._running:
+            raise Conflict(
+                f"Message {answer.id!r} is still being written elsewhere; fetch it, or try again in "
+                f"{self._settings.retry_after_seconds} seconds."
+            )
+        if answer.state in (MessageState.INTERRUPTED, MessageState.FAILED):
+            answer.state = MessageState.WRITING
+            answer.error = None
+            answer.finished_at = None
+            answer.writer = self._writer
+
+    def _refuse_while_writing(self, messages: list[Message]) -> None:
+        if messages and messages[-1].state == MessageState.WRITING:
+            raise Conflict(
+                f"Message {messages[-1].id!r} is still being written; one question at a time."
+            )
+
+    async def _write(self, turn: Turn, opened: Opened) -> None:
+        """Ask the engine, pass the words on, and store what came of it, whatever came of it."""
+        adapter_name = opened.adapter.name if opened.adapter else None
+        answer = Answer(
+            self._engine, opened.messages, opened.sampling, adapter_name, opened.answer.text
+        )
+        state, error = MessageState.COMPLETE, None
+        try:
+            async with asyncio.timeout(self._settings.answer_timeout_seconds):
+                await self._while_the_bot_has_the_word(
+                    turn, self._write_pieces(turn, answer, opened.adapter)
+                )
+        except asyncio.CancelledError:
+            state = MessageState.INTERRUPTED
+            error = UnderstudyError("The customer left before the answer was finished.")
+        except TimeoutError:
+            state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
+            error = Unavailable(
+                f"The answer took longer than {self._settings.answer_timeout_seconds:g} seconds "
+                "(setting SERVICE_ANSWER_TIMEOUT_SECONDS). Send the same request again to go on.",
+                self._settings.retry_after_seconds,
+            )
+        except UnderstudyError as failure:
+            state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
+            error = failure
+        except Exception:
+            log.exception("answer %s failed", turn.row.id)
+            state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
+            error = UnderstudyError("The answer failed; the service's log says why.")
+        try:
+            row = await asyncio.shield(
+                to_thread.run_sync(self._store, turn.row.id, answer, state, error, opened)
+            )
+        except Exception:
+            log.exception("answer %s could not be stored", turn.row.id)
+            row = turn.row
+            error = Unavailable(
+                "The answer could not be stored and does not count; try again.",
+                self._settings.retry_after_seconds,
+            )
+        self._running.pop(turn.row.id, None)
+        turn.finish(row, error)
+
+    async def _while_the_bot_has_the_word(self, turn: Turn, work: Awaitable[None]) -> None:
+        """`work`, ended at once when an agent takes the conversation, on whichever service they did."""
+        writing_it = asyncio.ensure_future(work)
+        try:
+            while True:
+                pause_seconds = self._settings.events_poll_seconds
+                done, _ = await asyncio.wait([writing_it], timeout=pause_seconds)
+                if done:
+                    return writing_it.result()
+                if await to_thread.run_sync(self._was_ended, turn.row.id):
+                    raise TakenOver("A person has taken over this conversation.")
+        finally:
+            if not writing_it.done():
+                writing_it.cancel()
+                await asyncio.wait([writing_it])
+
+    def _was_ended(self, answer_id: str) -> bool:
+        with reading(self._database) as session:
+            return conversations.message(session, answer_id).state != MessageState.WRITING
+
+    async def _write_pieces(self, turn: Turn, answer: Answer, adapter: Adapter | None) -> None:
+        """One answer, one voice: a lost adapter is loaded again only before the first word."""
+        if adapter is not None:
+            await self._hot_swap.hold(adapter)
+        said = False
+        try:
+            async for piece in answer.pieces():
+                said = True
+                turn.add(piece)
+        except NotFound:
+            if adapter is None or said:
+                raise
+            self._hot_swap.forget(adapter.name)
+            await self._hot_swap.hold(adapter)
+            async for piece in answer.pieces():
+                turn.add(piece)
+
+    def _store(
+        self,
+        answer_id: str,
+        answer: Answer,
+        state: MessageState,
+        error: UnderstudyError | None,
+        opened: Opened,
+    ) -> Message:
+        with writing(self._database) as session:
+            row = conversations.message(session, answer_id)
+            conversation = conversations.get(session, row.conversation_id, lock=True)
+            if conversation.handling == Handling.PERSON and state == MessageState.COMPLETE:
+                state, error = MessageState.INTERRUPTED, TakenOver("A person took over.")
+            row = conversations.finish(
+                session,
+                answer_id,
+                state,
+                text=answer.text,
+                **answer.measured(),
+                error=str(error) if error else None,
+            )
+            why = why_hand_over(opened.desk, "", row.text)
+            if opened.may_hand_over and state == MessageState.COMPLETE and why:
+                handovers.request(session, conversation, *why)
+            return row
+
+
+def writer_name(settings: ServiceSettings) -> str:
+    """This process among all services: its host and port, which outlive a restart."""
+    return f"{socket.gethostname()}:{settings.port}"
