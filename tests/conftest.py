@@ -39,6 +39,7 @@ TESTED = "understudy_tested"
 FAST = ("fsync", "full_page_writes", "synchronous_commit")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the suite file by file; what computes with all cores is done by one of them."""
     heavy = ("engine", "cycle")
