@@ -29,7 +29,7 @@ up: setup
 	@$(BIN)/understudy up
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff format --check .

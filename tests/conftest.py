@@ -22,6 +22,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
 from sqlmodel import Session, SQLModel
+from xdist.scheduler import LoadScopeScheduling
 
 from evals.settings import evals_settings
 from feedback import assistants
@@ -39,14 +40,29 @@ TESTED = "understudy_tested"
 FAST = ("fsync", "full_page_writes", "synchronous_commit")
 
 
-@pytest.hookimpl(tryfirst=True)
+HEAVY = ("tests/engine/", "tests/cycle/", "tests/faults/", "tests/training/")
+"""What computes with every core."""
+
+
+def is_heavy(nodeid: str) -> bool:
+    return nodeid.startswith(HEAVY)
+
+
+class HeavyTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """With `pytest -n 2`: file by file, and all that is heavy one after the other in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "heavy" if is_heavy(nodeid) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> HeavyTogether:
+    return HeavyTogether(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes share the suite file by file; what computes with all cores is done by one of them."""
-    heavy = ("engine", "cycle")
-    for item in items:
-        marks = {mark.name for mark in item.iter_markers()}
-        alone = marks.intersection(heavy) or "training" in item.path.parts
-        item.add_marker(pytest.mark.xdist_group("heavy" if alone else item.path.name))
+    """The longest first, so that the other process has enough to do meanwhile."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not is_heavy(item.nodeid))
 
 
 def pytest_collection_finish() -> None:
