@@ -81,6 +81,11 @@ def choice(default: StrEnum | None = None) -> Any:
     )
 
 
+def choice_or_none() -> Any:
+    """One of an enumeration, or none."""
+    return Field(default=None, sa_type=String(24))
+
+
 def ref(column: str) -> Any:
     """A row of another table."""
     return Field(foreign_key=column, index=True, max_length=26)

@@ -1,5 +1,6 @@
 """`understudy feedback desk`: the inbox, search, hand-overs, the review queue and what was learned."""
 
+import getpass
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -175,6 +176,9 @@ def recheck(
     with writing() as session:
         row = learned.get(session, feedback_id)
         learned.request_recheck(session, row, "command line")
+        about = conversations.message(session, row.message_id)
+        conversation = conversations.get(session, about.conversation_id)
+        _note(session, getpass.getuser(), "feedback.recheck", conversation)
     say("Asked for. `understudy feedback desk learned` shows what came of it.")
 
 

@@ -112,6 +112,13 @@ class HandoverReason(StrEnum):
     AGENT_STEPPED_IN = "agent_stepped_in"
 
 
+class HandoverOutcome(StrEnum):
+    """What a person's stay in a conversation ended with."""
+
+    HANDED_BACK = "handed_back"
+    CLOSED = "closed"
+
+
 class Handover(SQLModel, table=True):
     """One stay of a conversation with a person: asked for, taken, ended."""
 
@@ -124,6 +131,8 @@ class Handover(SQLModel, table=True):
     created_at: datetime = columns.time()
     taken_at: datetime | None = columns.time_or_none()
     ended_at: datetime | None = columns.time_or_none()
+    ended_by_id: str | None = columns.ref_or_none("staff.id")
+    outcome: HandoverOutcome | None = columns.choice_or_none()
 
 
 class ReviewSource(StrEnum):

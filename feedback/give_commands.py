@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from feedback import corrections
+from feedback import corrections, reviews
 from feedback.database import writing
 from feedback.printing import examples, say
 from feedback.tables import FeedbackKind, FlagReason, Role
@@ -83,7 +83,7 @@ def withdraw(
 ) -> None:
     """Take your own word back. It stays on record and no longer counts."""
     with writing() as session:
-        word = corrections.withdraw(session, feedback_id, author)
+        word = reviews.withdraw(session, feedback_id, author)
     say(f"Withdrew the {word.kind} {word.id}.")
 
 

@@ -12,7 +12,7 @@ from sqlmodel import Session, col, func, select
 
 from feedback import conversations, corrections
 from feedback.desk import desk_of, is_open
-from feedback.desk_tables import Handover, HandoverReason, Staff
+from feedback.desk_tables import Handover, HandoverOutcome, HandoverReason, Staff
 from feedback.errors import Conflict, Invalid
 from feedback.tables import (
     Assistant,
@@ -116,26 +116,27 @@ def _silence(session: Session, conversation: Conversation) -> None:
 
 def hand_back(session: Session, conversation: Conversation, person: Staff) -> Conversation:
     """The bot answers again."""
-    return _let_go(session, conversation, person, Handling.BOT)
+    return _let_go(session, conversation, person, HandoverOutcome.HANDED_BACK)
 
 
 def close(session: Session, conversation: Conversation, person: Staff) -> Conversation:
     """Done. The customer's next message opens it again, with the bot."""
-    return _let_go(session, conversation, person, Handling.CLOSED)
+    return _let_go(session, conversation, person, HandoverOutcome.CLOSED)
 
 
 def _let_go(
-    session: Session, conversation: Conversation, person: Staff, handling: Handling
+    session: Session, conversation: Conversation, person: Staff, outcome: HandoverOutcome
 ) -> Conversation:
     conversation = conversations.get(session, conversation.id, lock=True)
     _check_theirs(session, conversation, person)
     handover = current(session, conversation)
     if handover is not None:
-        handover.ended_at = now()
-    conversation.handling = handling
+        handover.ended_at, handover.ended_by_id, handover.outcome = now(), person.id, outcome
+    closed = outcome == HandoverOutcome.CLOSED
+    conversation.handling = Handling.CLOSED if closed else Handling.BOT
     conversation.assigned_to_id = None
     conversation.waiting_since = None
-    conversation.closed_at = now() if handling == Handling.CLOSED else None
+    conversation.closed_at = now() if closed else None
     session.flush()
     return conversation
 

@@ -11,8 +11,8 @@ from datetime import timedelta
 from sqlmodel import Session, col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from feedback import corrections
 from feedback.conversations import confidence
-from feedback.corrections import that_teach
 from feedback.desk import desk_of
 from feedback.desk_tables import (
     Review,
@@ -108,7 +108,7 @@ def _draw(what: str) -> float:
 
 
 def _taught_questions(session: Session, assistant: Assistant) -> list[frozenset[str]]:
-    taught = that_teach(session, assistant.id)[-KNOWN:]
+    taught = corrections.that_teach(session, assistant.id)[-KNOWN:]
     asked = [message.reply_to_id or message.id for _, message, _ in taught]
     questions = session.exec(select(Message.text).where(col(Message.id).in_(asked)))
     return [trigrams(question) for question in questions]
@@ -271,6 +271,26 @@ def judge(
         review.state, review.done_at = ReviewState.DONE, now()
     session.add(review)
     return review
+
+
+def withdraw(session: Session, feedback_id: str, author: str) -> Feedback:
+    """An author takes their word back; a verdict that gave it goes too, and the item is open again."""
+    word = corrections.withdraw(session, feedback_id, author)
+    found = session.exec(
+        select(ReviewVerdict, Review)
+        .join(Review, col(Review.id) == ReviewVerdict.review_id)
+        .join(Staff, col(Staff.id) == ReviewVerdict.staff_id)
+        .where(
+            Review.message_id == word.message_id,
+            Staff.email == author,
+            ReviewVerdict.verdict != Verdict.SKIPPED,
+        )
+    ).all()
+    for verdict, review in found:
+        session.delete(verdict)
+        review.state, review.done_at = ReviewState.OPEN, None
+    session.flush()
+    return word
 
 
 def _others_left(session: Session, review: Review) -> bool:

@@ -57,6 +57,7 @@ class HandoverOut(Shape):
     created_at: datetime
     taken_at: datetime | None
     ended_at: datetime | None
+    outcome: str | None
 
     @classmethod
     def of(cls, handover: Handover, person: str | None) -> Self:

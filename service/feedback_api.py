@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections
+from feedback import audit, conversations, corrections, reviews
 from feedback.database import reading, writing
 from feedback.tables import Feedback, FeedbackKind, Role
 from service.permissions import EVERYONE, STAFF, Caller, allow, conversation_for, message_for
@@ -74,7 +74,7 @@ def read_feedback(request: Request, message_id: str, caller: Staff) -> list[Feed
 def withdraw(request: Request, feedback_id: str, caller: Staff) -> FeedbackOut:
     """Take your own word back. It stays on record and no longer counts."""
     with writing(request.app.state.database) as session:
-        row = corrections.withdraw(session, feedback_id, caller.name)
+        row = reviews.withdraw(session, feedback_id, caller.name)
         about = conversations.message(session, row.message_id)
         conversation = conversation_for(session, caller, about.conversation_id)
         _note(session, caller, conversation.assistant_id, "feedback.withdraw", row)

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from feedback import adapters, conversations, corrections, handovers, inbox
 from feedback.database import reading, writing
 from feedback.desk import desk_of
-from feedback.desk_tables import Handover, Staff
+from feedback.desk_tables import Handover, HandoverOutcome, Staff
 from feedback.errors import NotFound
 from feedback.ids import new_id
 from feedback.inbox import View
@@ -159,8 +159,20 @@ def _events(session: Session, handover: Handover) -> list[Event]:
         name = session.get_one(Staff, handover.taken_by_id).name
         events.append(Event(handover.taken_at, f"{name} took over"))
     if handover.ended_at:
-        events.append(Event(handover.ended_at, "Handed back to the bot, or closed"))
+        events.append(Event(handover.ended_at, _end(session, handover)))
     return events
+
+
+ENDED = {
+    HandoverOutcome.HANDED_BACK: "handed back to the bot",
+    HandoverOutcome.CLOSED: "closed the conversation",
+}
+
+
+def _end(session: Session, handover: Handover) -> str:
+    if handover.outcome is None or handover.ended_by_id is None:  # ended before this was kept
+        return "Handed back to the bot, or closed"
+    return f"{session.get_one(Staff, handover.ended_by_id).name} {ENDED[handover.outcome]}"
 
 
 def _side(session: Session, here: Seat, conversation: Conversation) -> dict[str, Any]:

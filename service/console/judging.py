@@ -2,7 +2,7 @@
 
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections
+from feedback import audit, conversations, corrections, reviews
 from feedback.desk_tables import Verdict
 from feedback.errors import Invalid, NotFound
 from feedback.tables import (
@@ -124,7 +124,7 @@ def withdraw(session: Session, here: Seat, feedback_id: str) -> Conversation:
     if row is None:
         raise NotFound(f"There is no feedback {feedback_id!r}.")
     message, conversation = message_here(session, here, row.message_id)
-    corrections.withdraw(session, row.id, here.person.email)
+    reviews.withdraw(session, row.id, here.person.email)
     if row.kind == FeedbackKind.CORRECTION:
         for other in corrections.about_message(session, message.id):
             if (
@@ -132,6 +132,6 @@ def withdraw(session: Session, here: Seat, feedback_id: str) -> Conversation:
                 and other.author == row.author
                 and other.state == FeedbackState.ACTIVE
             ):
-                corrections.withdraw(session, other.id, row.author)
+                reviews.withdraw(session, other.id, row.author)
     record(session, here, "feedback.withdraw", f"message {message.id}", feedback=row.id)
     return conversation

@@ -94,6 +94,15 @@ def test_handed_back_the_bot_answers_and_closed_it_is_done(
     assert (closed.handling, closed.closed_at is None) == (Handling.CLOSED, False)
 
 
+def test_who_ended_a_hand_over_is_kept_and_how(assistant: Assistant, session: Session) -> None:
+    conversation, mara = taken(session, assistant)
+    handovers.hand_back(session, conversation, mara)
+    handovers.take(session, conversation, mara)
+    handovers.close(session, conversation, mara)
+    ends = [(each.outcome, each.ended_by_id) for each in handovers.history(session, conversation)]
+    assert ends == [("handed_back", mara.id), ("closed", mara.id)]
+
+
 def test_what_an_agent_sends_teaches_by_how_it_came_about(
     assistant: Assistant, session: Session
 ) -> None:

@@ -107,6 +107,21 @@ def test_reviewers_have_a_role_here_or_everywhere_and_can_sign_in(
     assert [each.name for each in reviews.reviewers(session, assistant)] == ["Ada", "Mara"]
 
 
+def test_a_verdict_taken_back_opens_the_item_for_everybody_again(
+    assistant: Assistant, session: Session
+) -> None:
+    mara = person(session, assistant, "mara")
+    review = queued(session, assistant)
+    kind, role = FeedbackKind.APPROVAL, Role.AGENT
+    word = corrections.give(session, review.message_id, kind, mara.email, role)
+    assert reviews.judge(session, review, mara, Verdict.APPROVED, word).state == ReviewState.DONE
+    reviews.withdraw(session, word.id, mara.email)
+    assert review.state == ReviewState.OPEN
+    assert reviews.waiting(session, assistant, mara) == 1
+    word = corrections.give(session, review.message_id, kind, mara.email, role)
+    assert reviews.judge(session, review, mara, Verdict.APPROVED, word).state == ReviewState.DONE
+
+
 def test_nobody_judges_twice(assistant: Assistant, session: Session) -> None:
     mara = person(session, assistant, "mara")
     person(session, assistant, "nils")
