@@ -29,7 +29,8 @@ up: setup
 	@$(BIN)/understudy up
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile -m "not engine and not cycle"
+	$(BIN)/pytest -m "engine or cycle"
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -22,7 +22,6 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import Engine
 from sqlmodel import Session, SQLModel
-from xdist.scheduler import LoadScopeScheduling
 
 from evals.settings import evals_settings
 from feedback import assistants
@@ -38,31 +37,6 @@ TEMPLATE = "understudy_template"
 TESTED = "understudy_tested"
 # Tests lose nothing in a power cut; without waiting for the disk they are several times faster.
 FAST = ("fsync", "full_page_writes", "synchronous_commit")
-
-
-HEAVY = ("tests/engine/", "tests/cycle/", "tests/faults/", "tests/training/")
-"""What computes with every core."""
-
-
-def is_heavy(nodeid: str) -> bool:
-    return nodeid.startswith(HEAVY)
-
-
-class HeavyTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """With `pytest -n 2`: file by file, and all that is heavy one after the other in one process."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "heavy" if is_heavy(nodeid) else nodeid.partition("::")[0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> HeavyTogether:
-    return HeavyTogether(config, log)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that the other process has enough to do meanwhile."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: not is_heavy(item.nodeid))
 
 
 def pytest_collection_finish() -> None:
