@@ -43,6 +43,8 @@ def test_a_colleague_is_invited_chooses_a_password_and_is_shut_out(
     page.get_by_label("For", exact=True).select_option("shop")
     page.get_by_role("button", name="Make an invitation link").click()
     link = page.locator("#link").inner_text()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text(re.compile("Copied|Selected"))).to_be_visible()
     in_both_themes(page, accessible)
     picture(page, "people")
 
@@ -62,7 +64,7 @@ def test_a_colleague_is_invited_chooses_a_password_and_is_shut_out(
     expect(theirs.get_by_role("link", name="Overview")).to_have_count(0)
 
     page.get_by_label("Role of Nils Berg for shop").select_option("operator")
-    page.get_by_role("row", name="Nils Berg").get_by_role("button", name="Set").click()
+    page.get_by_role("row", name="Nils Berg").get_by_role("button", name="Set role").click()
     expect(page.get_by_role("row", name="Nils Berg")).to_contain_text("operator")
     theirs.reload()
     expect(theirs.get_by_role("link", name="Overview")).to_be_visible()
@@ -99,7 +101,7 @@ def test_a_website_gets_the_widget_and_loses_it_again(
     with reading(shop.database) as session:
         [site] = every(session, shop_of(session))
     expect(page.get_by_text("Put this line into its pages")).to_be_visible()
-    assert f'data-site="{site.public_key}"' in page.locator("pre").first.inner_text()
+    assert f'data-site="{site.public_key}"' in page.locator("#line1").inner_text()
     assert site.look["greeting"] == "Hello! What may we help with?"
     picture(page, "sites")
     page.get_by_text("Prove who a visitor is").click()

@@ -31,6 +31,20 @@
     document.cookie = `understudy_theme=${root.dataset.theme}; path=/console; max-age=31536000; samesite=lax`;
   });
 
+  // What is needed elsewhere: data-copy="id" puts that element's text on the clipboard.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const shown = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(shown.textContent);
+      notify("Copied.");
+    } catch { // no permission, or the page came without TLS: leave it selected
+      getSelection().selectAllChildren(shown);
+      notify("Selected; copy it with Ctrl C.");
+    }
+  });
+
   // A choice that leads to another page: data-navigate="/console/{}/inbox".
   document.addEventListener("change", (event) => {
     const to = event.target.dataset?.navigate;
