@@ -24,7 +24,7 @@ import httpx
 from sqlalchemy import Engine, insert, text
 from sqlmodel import Session
 
-from feedback import assistants, staff
+from feedback import assistants, search, staff
 from feedback.database import connect, migrate, reading, writing
 from feedback.ids import new_id
 from feedback.tables import Assistant, Conversation, Customer, Message, Role, now
@@ -247,6 +247,13 @@ def plans(database: Engine, conversation_id: str) -> dict[str, list[str]]:
             rows = session.connection().execute(text(explain + query), asked)
             plan = " ".join(str(cell) for row in rows for cell in row)
             found[name] = re.findall(r"\b(?:ix|uq|pk|sqlite_autoindex)_\w+", plan) or [plan[:200]]
+    sqlite = database.dialect.name == "sqlite"
+    asked = {"query": "porcupine", "assistant": owner.id, "scanned": search.SCANNED}
+    with reading(database) as session:
+        statement = explain + (search.SQLITE if sqlite else search.POSTGRESQL)
+        rows = session.connection().execute(text(statement), asked)
+        plan = " ".join(str(cell) for row in rows for cell in row)
+    found["search"] = re.findall(r"message_search(?:_\w+)?|ix_\w+", plan) or [plan[:200]]
     return found
 
 
@@ -272,8 +279,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--conversations", type=int, default=200_000)
     parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     words = parser.parse_args()
-    path = Path("benchmarks/results") / f"{now():%Y-%m-%d}-inbox-at-scale.json"
+    path = words.results / f"{now():%Y-%m-%d}-inbox-at-scale.json"
     report: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
     report["conversations"] = words.conversations
     with databases(words.only) as some:
