@@ -33,12 +33,9 @@ from feedback.printing import (
     print_records,
     say,
 )
-from feedback.settings import feedback_settings
 from feedback.tables import Adapter, Assistant
-from service.engine.launch import engine_api_key
-from service.hot_swap import HotSwap
+from service.hot_swap import HotSwap, asking_engines
 from service.settings import service_settings
-from service.vllm import Vllm
 
 LIVE = "live"
 """How commands name whatever is live."""
@@ -61,7 +58,7 @@ app.add_typer(decisions_app, name="decisions")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")]
 T = TypeVar("T")
-Call = Callable[[Vllm, HotSwap, run.Progress], Awaitable[T]]
+Call = Callable[[HotSwap, run.Progress], Awaitable[T]]
 
 
 @app.command(
@@ -87,8 +84,8 @@ def sit(
         sitter = _sitter(session, owner, adapter)
         _need_tickets(session, owner)
 
-    async def call(engine: Vllm, swaps: HotSwap, progress: run.Progress) -> str:
-        return (await run.sit(engine, swaps, database(), owner, sitter, progress=progress)).id
+    async def call(swaps: HotSwap, progress: run.Progress) -> str:
+        return (await run.sit(swaps, database(), owner, sitter, progress=progress)).id
 
     run_id = _with_engine(f"{_named(sitter)} sits the exam", call)
     with reading() as session:
@@ -120,10 +117,8 @@ def compare(
         ours, theirs = _sitter(session, owner, candidate), _sitter(session, owner, against)
         _need_tickets(session, owner)
 
-    async def call(engine: Vllm, swaps: HotSwap, progress: run.Progress) -> str:
-        decision = await run.examine(
-            engine, swaps, database(), owner, ours, theirs, progress=progress
-        )
+    async def call(swaps: HotSwap, progress: run.Progress) -> str:
+        decision = await run.examine(swaps, database(), owner, ours, theirs, progress=progress)
         return decision.id
 
     decision_id = _with_engine(f"{_named(ours)} against {_named(theirs)}", call)
@@ -271,33 +266,30 @@ def _with_engine(title: str, call: Call[T]) -> T:
     )
 
     async def go() -> T:
-        async with _engine() as (engine, swaps):
+        async with _engines() as swaps:
             with bar:
                 task = bar.add_task(title, total=None)
 
                 def progress(done: int, total: int, eta_seconds: float | None) -> None:
                     bar.update(task, completed=done, total=total)
 
-                return await call(engine, swaps, progress)
+                return await call(swaps, progress)
 
     return asyncio.run(go())
 
 
 @asynccontextmanager
-async def _engine() -> AsyncIterator[tuple[Vllm, HotSwap]]:
-    """The running engine; at once an error when there is none."""
+async def _engines() -> AsyncIterator[HotSwap]:
+    """The running engines; at once an error when there is none."""
     settings = service_settings()
-    engine = Vllm(settings, engine_api_key(settings, feedback_settings().var_dir))
-    try:
-        if not await engine.healthy():
+    async with asking_engines(database(), settings) as swaps:
+        if not await swaps.fleet.healthy():
             raise Unavailable(
                 f"No engine answers at {settings.engine_url}. Start one with `understudy engine`, or "
                 "set SERVICE_ENGINE_URL.",
                 settings.retry_after_seconds,
             )
-        yield engine, HotSwap(engine, database(), settings)
-    finally:
-        await engine.close()
+        yield swaps
 
 
 def _named(adapter: Adapter | None) -> str:

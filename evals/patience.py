@@ -11,6 +11,7 @@ from evals.settings import EvalsSettings
 from feedback.errors import NotFound, Unavailable
 from feedback.tables import Adapter
 from service.hot_swap import HotSwap
+from service.vllm import Vllm
 
 T = TypeVar("T")
 
@@ -18,7 +19,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Patience:
-    """How long to wait for one engine. When one call has used up its attempts the next ones get a
+    """How long to wait for engines. When one call has used up its attempts the next ones get a
     single attempt each, until the engine answers: a dead engine is waited for once, not per ticket.
     """
 
@@ -31,8 +32,8 @@ class Patience:
         """Make sure the engine holds the adapter; the base model it always holds."""
         await self.ask(adapter, _nothing)
 
-    async def ask(self, adapter: Adapter | None, question: Callable[[], Awaitable[T]]) -> T:
-        """What `question` returns, asked while the engine holds the adapter."""
+    async def ask(self, adapter: Adapter | None, question: Callable[[Vllm], Awaitable[T]]) -> T:
+        """What `question` returns, asked of an engine that holds the adapter."""
         attempts = 1 if self._given_up else self._settings.attempts
         pause_seconds = self._settings.backoff_seconds
         while True:
@@ -51,16 +52,10 @@ class Patience:
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
 
-    async def _once(self, adapter: Adapter | None, question: Callable[[], Awaitable[T]]) -> T:
-        if adapter is None:
-            return await question()
-        try:
-            await self._swaps.hold(adapter)
-            return await question()
-        except NotFound:
-            self._swaps.forget(adapter.name)
-            raise
+    async def _once(self, adapter: Adapter | None, question: Callable[[Vllm], Awaitable[T]]) -> T:
+        async with self._swaps.engine_with(adapter) as member:
+            return await question(member.vllm)
 
 
-async def _nothing() -> None:
+async def _nothing(engine: Vllm) -> None:
     """Holding the adapter is all that is asked."""

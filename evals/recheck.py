@@ -24,7 +24,6 @@ from feedback.tables import Adapter, Assistant, Conversation, Feedback, Feedback
 from feedback.transcript import ModelMessages, render
 from service.answering import answer
 from service.hot_swap import HotSwap
-from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,6 @@ class Question:
 
 
 async def recheck(
-    engine: Vllm,
     swaps: HotSwap,
     database: Database,
     asked: Recheck,
@@ -54,10 +52,9 @@ async def recheck(
     settings = settings or evals_settings()
     question = await to_thread.run_sync(_prepare, database, asked)
     try:
-        if question.adapter is not None:
-            await swaps.hold(question.adapter)
         name = question.adapter.name if question.adapter else None
-        made = await answer(engine, question.messages, question.sampling, name)
+        async with swaps.engine_with(question.adapter) as member:
+            made = await answer(member.vllm, question.messages, question.sampling, name)
     except UnderstudyError as error:
         return await to_thread.run_sync(_fail, database, asked, question, str(error))
     return await to_thread.run_sync(_keep, database, asked, question, made.text, settings)

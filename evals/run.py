@@ -27,7 +27,6 @@ from feedback.tables import Adapter, Assistant, Decision, EvalRun, Prompt, Ticke
 from feedback.transcript import ModelMessages, render
 from service.answering import Answer, answer, mean_logprob
 from service.hot_swap import HotSwap
-from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,6 @@ class Sitting:
 
 
 async def sit(
-    engine: Vllm,
     swaps: HotSwap,
     database: Database,
     assistant: Assistant,
@@ -65,13 +63,12 @@ async def sit(
     be answered or scored is stored with the reason; only a lost database, an adapter the engine may
     not hold, or `progress` raises.
     """
-    exam = _Exam(engine, swaps, database, assistant, progress, settings or evals_settings())
+    exam = _Exam(swaps, database, assistant, progress, settings or evals_settings())
     [run] = await exam.sit([adapter], cycle_id)
     return run
 
 
 async def examine(
-    engine: Vllm,
     swaps: HotSwap,
     database: Database,
     assistant: Assistant,
@@ -89,7 +86,7 @@ async def examine(
         name = candidate.name if candidate else adapters.BASE
         raise Conflict(f"{name!r} cannot be examined against itself.")
     settings = settings or evals_settings()
-    exam = _Exam(engine, swaps, database, assistant, progress, settings)
+    exam = _Exam(swaps, database, assistant, progress, settings)
     ours, theirs = await exam.sit([candidate, live], cycle_id)
 
     def store() -> Decision:
@@ -109,14 +106,12 @@ class _Exam:
 
     def __init__(
         self,
-        engine: Vllm,
         swaps: HotSwap,
         database: Database,
         assistant: Assistant,
         progress: Progress | None,
         settings: EvalsSettings,
     ) -> None:
-        self._engine = engine
         self._database = database
         self._patience = Patience(swaps, settings)
         self._assistant = assistant
@@ -163,7 +158,7 @@ class _Exam:
         try:
             made = await self._patience.ask(
                 sitting.adapter,
-                lambda: answer(self._engine, messages, self._sampling, _name(sitting.adapter)),
+                lambda engine: answer(engine, messages, self._sampling, _name(sitting.adapter)),
             )
         except Exception as error:
             why = _reason(error, f"ticket {ticket.external_id!r} got no answer")
@@ -196,8 +191,8 @@ class _Exam:
         try:
             value = await self._patience.ask(
                 sitting.adapter,
-                lambda: mean_logprob(
-                    self._engine, messages, ticket.reference, _name(sitting.adapter)
+                lambda engine: mean_logprob(
+                    engine, messages, ticket.reference, _name(sitting.adapter)
                 ),
             )
         except Exception as error:

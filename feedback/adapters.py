@@ -3,6 +3,7 @@
 "Live" is the newest promotion. Promoting and rolling back are the same act: a row is appended.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def publish(
     Safe to repeat after a crash: a cycle publishes once, and files that were moved before their row
     was committed get the same name again.
     """
-    _lock(session, assistant)
+    lock(session, assistant)
     if cycle_id and (published := of_cycle(session, cycle_id)):
         return published
     newest = session.exec(
@@ -177,16 +178,15 @@ def promote(
     approved_by: str,
     reason: str,
     decision_id: str | None = None,
+    rolls_back: bool = False,
 ) -> Promotion:
-    """Make an adapter (None: the base model) live for new conversations."""
-    _lock(session, assistant)
-    if adapter is not None and adapter.assistant_id != assistant.id:
-        raise Conflict(f"Adapter {adapter.name!r} belongs to another assistant.")
-    if adapter is not None and adapter.base_model != assistant.base_model:
-        raise Conflict(
-            f"Adapter {adapter.name!r} was trained on {adapter.base_model!r}; "
-            f"{assistant.name!r} now runs on {assistant.base_model!r}."
-        )
+    """Make an adapter (None: the base model) live for new conversations, here and now.
+
+    The service calls this once its engines were seen to compute it; people and the loop ask for it
+    with promotions.request.
+    """
+    lock(session, assistant)
+    check_fits(assistant, adapter)
     current = live(session, assistant)
     if (current.adapter_id if current else None) == (adapter.id if adapter else None):
         raise Conflict(f"{adapter.name if adapter else BASE!r} is live already.")
@@ -197,12 +197,26 @@ def promote(
         decision_id=decision_id,
         approved_by=approved_by,
         reason=reason,
+        rolls_back=rolls_back,
     )
     session.add(promotion)
     if adapter is not None and adapter.cycle_id:
         _no_longer_awaited(session, adapter.cycle_id, approved_by)
     session.flush()
     return promotion
+
+
+def check_fits(assistant: Assistant, adapter: Adapter | None) -> None:
+    """Conflict when an adapter is another assistant's, or was trained on another base model."""
+    if adapter is None:
+        return
+    if adapter.assistant_id != assistant.id:
+        raise Conflict(f"Adapter {adapter.name!r} belongs to another assistant.")
+    if adapter.base_model != assistant.base_model:
+        raise Conflict(
+            f"Adapter {adapter.name!r} was trained on {adapter.base_model!r}; "
+            f"{assistant.name!r} now runs on {assistant.base_model!r}."
+        )
 
 
 def _no_longer_awaited(session: Session, cycle_id: str, approved_by: str) -> None:
@@ -222,11 +236,16 @@ def back_to(session: Session, assistant: Assistant) -> Promotion | None:
 
 def roll_back(session: Session, assistant: Assistant, approved_by: str, reason: str) -> Promotion:
     """Make live again what was live before; the base model where there was nothing."""
+    adapter = rollback_target(session, assistant)
+    return promote(session, assistant, adapter, approved_by, reason, rolls_back=True)
+
+
+def rollback_target(session: Session, assistant: Assistant) -> Adapter | None:
+    """The adapter a rollback returns to (None: the base model); Conflict if nothing was ever live."""
     if live(session, assistant) is None:
         raise Conflict(f"Nothing was ever promoted for {assistant.name!r}; the base model is live.")
     before = back_to(session, assistant)
-    adapter = session.get(Adapter, before.adapter_id) if before and before.adapter_id else None
-    return promote(session, assistant, adapter, approved_by, reason)
+    return by_id(session, before.adapter_id) if before else None
 
 
 def record_swap(
@@ -237,11 +256,13 @@ def record_swap(
     reason: str,
     load_ms: int | None = None,
     probe_difference: float | None = None,
+    boot: str = "",
 ) -> Swap:
     """Keep what came of asking an engine to hold an adapter."""
     swap = Swap(
         adapter_id=adapter.id,
         engine=engine,
+        boot=boot,
         verified=verified,
         reason=reason,
         load_ms=load_ms,
@@ -325,6 +346,34 @@ def that_learned_from(session: Session, customer: Customer) -> list[Adapter]:
     )
 
 
-def _lock(session: Session, assistant: Assistant) -> None:
+def lock(session: Session, assistant: Assistant) -> None:
     """Writers to one assistant's registry take turns (SQLite's writers do so anyway)."""
     session.exec(select(Assistant).where(Assistant.id == assistant.id).with_for_update()).one()
+
+
+def is_verified(session: Session, adapter: Adapter, engine: str, boot: str) -> bool:
+    """Whether somebody saw this very run of an engine compute the adapter, and nobody else since."""
+    last = session.exec(
+        select(Swap.verified)
+        .where(Swap.adapter_id == adapter.id, Swap.engine == engine, Swap.boot == boot)
+        .order_by(col(Swap.created_at).desc(), col(Swap.id).desc())
+        .limit(1)
+    ).first()
+    return bool(last)
+
+
+def unspoken_since(session: Session, names: set[str], since: datetime) -> set[str]:
+    """Those of these adapters with which no conversation has spoken since then."""
+    spoken = (
+        select(Conversation.adapter_id)
+        .join(Assistant, col(Assistant.id) == Conversation.assistant_id)
+        .where(col(Conversation.last_message_at) >= since)
+    )
+    return set(
+        session.exec(
+            select(Adapter.name).where(
+                col(Adapter.name).in_(names),
+                col(Adapter.id).not_in(spoken.where(col(Conversation.adapter_id).is_not(None))),
+            )
+        )
+    )

@@ -37,6 +37,23 @@ class Gate(BaseModel):
     min_tickets: int = Field(20, ge=6, description="Fewest held-out tickets for a decision.")
 
 
+class SwapPolicy(BaseModel):
+    """When conversations under way change their voice. Only ever between two turns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    move_after_minutes: float | None = Field(
+        None,
+        ge=0,
+        description="Running conversations take the live adapter at their next turn once it has been "
+        "live for this long. None: they keep theirs.",
+    )
+    leave_withdrawn: bool = Field(
+        True,
+        description="Conversations leave an adapter that was rolled back, at their next turn.",
+    )
+
+
 def create(
     session: Session,
     name: str,
@@ -50,6 +67,7 @@ def create(
     auto_promote: bool = False,
     schedule_minutes: int | None = None,
     desk: dict[str, Any] | None = None,
+    swap: SwapPolicy | None = None,
 ) -> Assistant:
     """A new assistant with version 1 of its prompt."""
     if not NAME.fullmatch(name):
@@ -71,6 +89,7 @@ def create(
         auto_promote=auto_promote,
         schedule_minutes=schedule_minutes,
         desk=desk or {},
+        swap=(swap or SwapPolicy()).model_dump(),
     )
     session.add(assistant)
     session.flush()
@@ -155,7 +174,7 @@ def prompts(session: Session, assistant: Assistant) -> list[Prompt]:
     )
 
 
-CHANGEABLE = ("sampling", "gate", "schedule_minutes", "auto_promote", "desk")
+CHANGEABLE = ("sampling", "gate", "schedule_minutes", "auto_promote", "desk", "swap")
 
 
 def change(session: Session, assistant: Assistant, **given: Any) -> dict[str, tuple[Any, Any]]:
@@ -175,7 +194,7 @@ def change(session: Session, assistant: Assistant, **given: Any) -> dict[str, tu
 
 
 def _checked(name: str, value: Any) -> Any:
-    shapes: dict[str, type[BaseModel]] = {"sampling": Sampling, "gate": Gate}
+    shapes: dict[str, type[BaseModel]] = {"sampling": Sampling, "gate": Gate, "swap": SwapPolicy}
     if name in shapes:
         try:
             return shapes[name].model_validate(value).model_dump()
@@ -200,6 +219,11 @@ def sampling_of(assistant: Assistant, **overrides: Any) -> Sampling:
         raise Invalid(f"Found {name} {given.get(str(name))!r}: {problem['msg']}.") from None
     wanted.max_tokens = min(wanted.max_tokens, allowed.max_tokens)
     return wanted
+
+
+def swap_policy_of(assistant: Assistant) -> SwapPolicy:
+    """When the assistant's running conversations change their voice."""
+    return SwapPolicy(**assistant.swap)
 
 
 def gate_of(assistant: Assistant) -> Gate:

@@ -17,6 +17,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from feedback.errors import Invalid, NotFound
 from feedback.settings import feedback_settings
 from feedback.tables import (
+    UNSEEN,
     Adapter,
     Assistant,
     Conversation,
@@ -137,8 +138,8 @@ def messages_of(session: Session, conversation_id: str) -> list[Message]:
 
 
 def told(messages: list[Message]) -> list[Message]:
-    """What the customer may see: everything but drafts."""
-    return [message for message in messages if message.state != MessageState.DRAFT]
+    """What the customer may see: everything but drafts and shadow answers."""
+    return [message for message in messages if message.state not in UNSEEN]
 
 
 def messages_of_all(session: Session, conversation_ids: list[str]) -> dict[str, list[Message]]:
@@ -181,7 +182,7 @@ def say(
 
 def _note(conversation: Conversation, message: Message) -> None:
     """Keep what lists of conversations show: what was said last, and how sure the bot was."""
-    if message.state == MessageState.DRAFT:
+    if message.state in UNSEEN:
         return
     conversation.last_message_at = message.finished_at or message.created_at
     if message.text:
@@ -219,7 +220,7 @@ def answer_to(session: Session, question: Message) -> Message | None:
         .where(
             Message.reply_to_id == question.id,
             Message.speaker == Speaker.ASSISTANT,
-            Message.state != MessageState.DRAFT,
+            col(Message.state).not_in(UNSEEN),
         )
         .order_by(col(Message.position).desc())
     ).first()

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, func, select
 from feedback.conversations import check_text, message
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
+    UNSEEN,
     Assistant,
     Conversation,
     Feedback,
@@ -81,7 +82,7 @@ def _note(session: Session, about: Message, row: Feedback) -> None:
     if row.author_role == Role.CUSTOMER:
         if row.kind == FeedbackKind.FLAG or row.value == -1:
             conversation.flagged_at = row.created_at
-    elif about.state != MessageState.DRAFT:
+    elif about.state not in UNSEEN:
         conversation.flagged_at = None
         conversation.reviewed_at = row.created_at
     session.add(conversation)
@@ -144,13 +145,13 @@ def _note_again(session: Session, conversation_id: str) -> None:
     looked_at = [
         row.created_at
         for row, about in words
-        if row.author_role != Role.CUSTOMER and about.state != MessageState.DRAFT
+        if row.author_role != Role.CUSTOMER and about.state not in UNSEEN
     ]
     answered = session.exec(
         select(func.max(func.coalesce(Message.finished_at, Message.created_at))).where(
             Message.conversation_id == conversation_id,
             Message.speaker == Speaker.ASSISTANT,
-            Message.state != MessageState.DRAFT,
+            col(Message.state).not_in(UNSEEN),
         )
     ).one()
     reviewed, flagged = max(looked_at, default=None), max(disliked, default=None)

@@ -21,6 +21,7 @@ from feedback.ids import new_id
 from feedback.near_copies import Sealed
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
+    UNSEEN,
     Adapter,
     AdapterDataset,
     Assistant,
@@ -151,6 +152,9 @@ def _admitted(
 
 def context_of(feedback: Feedback, message: Message, said: list[Message]) -> ModelMessages:
     """What had been said when the answer that feedback is about was due."""
+    question = next((m for m in said if m.id == message.reply_to_id), None)
+    if message.state in UNSEEN and question:  # made beside what was said, maybe after it
+        return turns(m for m in said if m.position <= question.position)
     about_question = feedback.kind == FeedbackKind.DEMONSTRATION
     return turns(m for m in said if m.position < message.position + about_question)
 

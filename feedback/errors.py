@@ -33,3 +33,7 @@ class Unavailable(UnderstudyError):
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Overloaded(Unavailable):
+    """More is asked than can be answered now: try again later."""

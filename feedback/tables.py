@@ -1,8 +1,9 @@
 """Every table of the data path: what was said, corrected, learned, examined and promoted.
 
 Rows are facts: they are added, superseded or finished, seldom edited. These are not API responses;
-`service/` has its own shapes. People, sites and hand-overs are in desk_tables.py. The data model is
-drawn in docs/data-model.md; Alembic builds it (feedback/migrations).
+`service/` has its own shapes. People, sites and hand-overs are in desk_tables.py, promotions asked for
+and trials in swap_tables.py. The data model is drawn in docs/data-model.md; Alembic builds it
+(feedback/migrations).
 """
 
 from datetime import datetime
@@ -12,10 +13,14 @@ from typing import Any
 from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from feedback import columns, desk_tables
+from feedback import columns, desk_tables, swap_tables
 from feedback.columns import now
 
-__all__ = ["desk_tables", "now"]  # importing one table imports all: they refer to each other
+__all__ = [
+    "desk_tables",
+    "now",
+    "swap_tables",
+]  # importing one table imports all: they refer to each other
 
 
 class Role(StrEnum):
@@ -44,6 +49,12 @@ class MessageState(StrEnum):
     FAILED = "failed"
     DRAFT = "draft"
     """An answer suggested to an agent; no customer ever sees it."""
+    SHADOW = "shadow"
+    """What a candidate on trial would have said; no customer ever sees it."""
+
+
+UNSEEN = (MessageState.DRAFT, MessageState.SHADOW)
+"""Answers that no customer sees, nor any model as part of a conversation."""
 
 
 class FeedbackKind(StrEnum):
@@ -124,6 +135,7 @@ class Assistant(SQLModel, table=True):
     auto_promote: bool = False
     schedule_minutes: int | None = None
     desk: dict[str, Any] = columns.json(dict)
+    swap: dict[str, Any] = columns.json(dict)
     created_at: datetime = columns.time()
 
 
@@ -217,7 +229,9 @@ def _view(name: str, where: str, *order: str) -> Index:
 
 
 class Conversation(SQLModel, table=True):
-    """One customer's talk with one assistant, in one voice: `adapter_id` is set when it begins."""
+    """One customer's talk with one assistant, in one voice: `adapter_id` is set when it begins, and
+    only the assistant's swap policy moves it, between two turns.
+    """
 
     __table_args__ = (
         UniqueConstraint("assistant_id", "external_id"),
@@ -239,6 +253,8 @@ class Conversation(SQLModel, table=True):
     channel: str = Field(max_length=24)
     external_id: str | None = Field(default=None, max_length=200)
     topic: str | None = Field(default=None, max_length=120)
+    trial_id: str | None = Field(default=None, index=True, max_length=26)
+    """The canary it counts for, in either arm: who gave its first answer says which."""
     transcript_sha256: str | None = Field(default=None, index=True, max_length=64)
     created_at: datetime = columns.time()
 
@@ -289,6 +305,8 @@ class Message(SQLModel, table=True):
     finish_reason: str | None = Field(default=None, max_length=24)
     error: str | None = columns.text_or_none()
     writer: str | None = Field(default=None, max_length=200)
+    engine: str | None = Field(default=None, max_length=200)
+    """The engine that computed it; the next answer of the conversation goes there first."""
 
 
 class Feedback(SQLModel, table=True):
@@ -481,6 +499,8 @@ class Promotion(SQLModel, table=True):
     decision_id: str | None = columns.ref_or_none("decision.id")
     approved_by: str = Field(max_length=200)
     reason: str = columns.text()
+    rolls_back: bool = False
+    """Whether it took the adapter before it out of service; conversations then leave that one."""
     created_at: datetime = columns.time()
 
 
@@ -490,6 +510,8 @@ class Swap(SQLModel, table=True):
     id: str = columns.key()
     adapter_id: str = columns.ref("adapter.id")
     engine: str = Field(max_length=200)
+    boot: str = Field(default="", max_length=64)
+    """Which run of that engine; one that was started again holds nothing. Empty: it does not say."""
     verified: bool
     reason: str = columns.text()
     load_ms: int | None = None

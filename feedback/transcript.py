@@ -5,14 +5,14 @@ If these three ever disagreed on a single token, training would teach what servi
 
 from collections.abc import Iterable
 
-from feedback.tables import Message, MessageState, Speaker
+from feedback.tables import UNSEEN, Message, MessageState, Speaker
 
 ModelMessages = list[dict[str, str]]
 """What a chat template takes: [{"role": "system" | "user" | "assistant", "content": str}, …]."""
 
 ROLES = {Speaker.CUSTOMER: "user", Speaker.ASSISTANT: "assistant", Speaker.AGENT: "assistant"}
 
-UNSEEN = (MessageState.WRITING, MessageState.DRAFT)
+NOT_SAID = (MessageState.WRITING, *UNSEEN)
 
 
 def turns(messages: Iterable[Message]) -> ModelMessages:
@@ -20,7 +20,7 @@ def turns(messages: Iterable[Message]) -> ModelMessages:
     return [
         {"role": ROLES[Speaker(message.speaker)], "content": message.text}
         for message in messages
-        if message.text and message.state not in UNSEEN
+        if message.text and message.state not in NOT_SAID
     ]
 
 

@@ -18,23 +18,25 @@ WHOLE = ("stop", "length")
 
 
 class Answer:
-    """One answer on its way. Iterate `pieces()` once; the other fields fill as it goes."""
+    """One answer on its way. Iterate `pieces()`; the other fields fill as it goes.
+
+    Another engine may be asked as long as the last one said nothing.
+    """
 
     def __init__(
         self,
-        engine: Vllm,
         messages: ModelMessages,
         sampling: Sampling,
         adapter_name: str | None,
         part: str = "",
     ) -> None:
         """`part` is the beginning of an answer that was cut off; the model goes on from there."""
-        self._engine = engine
         self._messages = messages
         self._sampling = sampling
         self._model = adapter_name or BASE
         self._part = part
         self.text = part
+        self.engine: str | None = None
         self.finish_reason: str | None = None
         self.prompt_tokens: int | None = None
         self.completion_tokens: int | None = None
@@ -56,16 +58,23 @@ class Answer:
             "time_to_first_token_ms": self.time_to_first_token_ms,
             "latency_ms": self.latency_ms,
             "mean_logprob": self.mean_logprob,
+            "engine": self.engine,
         }
 
-    async def pieces(self) -> AsyncGenerator[str]:
+    @property
+    def has_begun(self) -> bool:
+        """Whether an engine has said anything: from then on nobody else may go on with it."""
+        return self.time_to_first_token_ms is not None
+
+    async def pieces(self, engine: Vllm) -> AsyncGenerator[str]:
         """The answer's text, piece by piece, as the engine writes it.
 
         Raises Unavailable when the engine is down or falls silent, NotFound when it does not hold
         the adapter, Invalid when it refuses the prompt (too long, say).
         """
         started = time.perf_counter()
-        async with aclosing(self._engine.chat(self._body())) as chunks:
+        self.engine = engine.name
+        async with aclosing(engine.chat(self._body())) as chunks:
             async for chunk in chunks:
                 if usage := chunk.get("usage"):
                     self.prompt_tokens = usage["prompt_tokens"]
@@ -82,7 +91,7 @@ class Answer:
                         yield piece
         self.latency_ms = _ms_since(started)
         if self.finish_reason not in WHOLE:
-            raise self._engine.unavailable(
+            raise engine.unavailable(
                 f"it stopped midway: {self.finish_reason or 'no reason given'}"
             )
 
@@ -104,8 +113,8 @@ async def answer(
     engine: Vllm, messages: ModelMessages, sampling: Sampling, adapter_name: str | None
 ) -> Answer:
     """A whole answer at once."""
-    made = Answer(engine, messages, sampling, adapter_name)
-    async for _ in made.pieces():
+    made = Answer(messages, sampling, adapter_name)
+    async for _ in made.pieces(engine):
         pass
     return made
 

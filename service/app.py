@@ -28,13 +28,12 @@ from service import (
 )
 from service.browsers import SecurityHeaders, SharedWithSites
 from service.console import console
-from service.engine.launch import engine_api_key
+from service.fleet import Fleet
 from service.hot_swap import HotSwap
 from service.kept_secret import kept_secret
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
 from service.turns import Turns
-from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +43,7 @@ STATUS: dict[type[Exception], int] = {
     errors.Denied: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Overloaded: 429,
     errors.Unavailable: 503,
     ProbeFailed: 503,
     errors.UnderstudyError: 500,
@@ -101,10 +101,10 @@ def _origins(store: Database) -> set[str]:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: ServiceSettings = app.state.settings
     check_schema(app.state.database)
-    engine = Vllm(settings, engine_api_key(settings, feedback_settings().var_dir))
-    hot_swap = HotSwap(engine, app.state.database, settings)
-    turns = Turns(app.state.database, engine, hot_swap, settings)
-    app.state.engine, app.state.hot_swap, app.state.turns = engine, hot_swap, turns
+    fleet = Fleet.from_settings(app.state.database, settings)
+    hot_swap = HotSwap(fleet, app.state.database, settings)
+    turns = Turns(app.state.database, hot_swap, settings)
+    app.state.fleet, app.state.hot_swap, app.state.turns = fleet, hot_swap, turns
     await turns.close_abandoned()
     watching = asyncio.create_task(hot_swap.watch())
     told = {"feedback": feedback_settings(), "service": settings}
@@ -117,7 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
         await turns.stop()
-        await engine.close()
+        await fleet.close()
 
 
 async def health() -> dict[str, str]:
@@ -126,8 +126,8 @@ async def health() -> dict[str, str]:
 
 
 async def ready(request: Request) -> JSONResponse:
-    """The engine answers too."""
-    if await request.app.state.engine.healthy():
+    """An engine answers, too."""
+    if await request.app.state.fleet.healthy():
         return JSONResponse({"status": "ready"})
     return JSONResponse(
         {"status": "waiting for the engine"},

@@ -32,12 +32,12 @@ async def draft(state: State, conversation: Conversation, caller: Caller) -> Mes
             )
 
     assistant, adapter, prompt, said = await to_thread.run_sync(prepare)
-    if adapter is not None:
-        await state.hot_swap.hold(adapter)
     limit = feedback_settings().transcript_max_chars
     sampling = sampling_of(assistant)
     messages = render(prompt.text, turns(said), limit)
-    made = await answer(state.engine, messages, sampling, adapter.name if adapter else None)
+    async with state.hot_swap.engine_with(adapter) as member:
+        name = adapter.name if adapter else None
+        made = await answer(member.vllm, messages, sampling, name)
 
     def keep() -> Message:
         with writing(state.database) as session:

@@ -1,161 +1,299 @@
-"""Moves adapters into the running engine and says which one answers new conversations.
+"""Brings every engine to what the database wants, and says which adapter speaks in new conversations.
 
-A promotion is only a row; `watch` notices it, loads the adapter under its immutable name, probes it,
-and then flips. Answers in flight and conversations that began earlier keep their own adapter.
-The exam uses `hold` too, so a candidate sits it exactly as it would serve.
+A promotion has two phases. Somebody asks for it, and engines load the adapter under its immutable name and
+are probed; once enough of them compute it, the promotion is written and every replica follows within its
+next look. Answers in flight and conversations that began earlier keep their own adapter. What nobody wants
+any more is unloaded when no conversation speaks with it. The exam uses `engine_with` too, so a candidate
+sits it exactly as it would serve.
 """
 
 import asyncio
 import logging
+import math
 import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 from anyio import to_thread
 from sqlalchemy import Engine as Database
 
-from feedback import adapter_folder, adapters, assistants
+from feedback import adapters, promotions
+from feedback import standing as standings
 from feedback.database import reading, writing
-from feedback.errors import Invalid, Unavailable, UnderstudyError
-from feedback.tables import Adapter, Assistant
-from service.probe import ProbeFailed, probe
+from feedback.errors import Conflict, Invalid, NotFound, Unavailable, UnderstudyError
+from feedback.standing import Standing
+from feedback.tables import Adapter, Assistant, now
+from service.fleet import Fleet
+from service.member import Member, Word
+from service.probe import ProbeFailed
 from service.settings import ServiceSettings
-from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 5.0
+"""Who asks engines without watching them looks again after this time."""
+RETIRE_SECONDS = 15.0
+"""How often to see whether something can be unloaded."""
+
 
 class HotSwap:
-    """What one engine was verified to hold, and each assistant's adapter in force on it."""
+    """The reconcile loop over a fleet, and each assistant's adapters as last read."""
 
-    def __init__(self, engine: Vllm, database: Database, settings: ServiceSettings) -> None:
-        self._engine = engine
+    def __init__(self, fleet: Fleet, database: Database, settings: ServiceSettings) -> None:
+        self.fleet = fleet
         self._database = database
         self._settings = settings
-        self._verified: set[str] = set()
-        self._refused: dict[str, tuple[str, float]] = {}  # why, and until when
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._in_force: dict[str, Adapter | None] = {}
+        self._standings: dict[str, Standing] = {}
+        self._holding: dict[str, asyncio.Task[None]] = {}
+        self._looked_at = -math.inf
+        self._retired_at = time.monotonic()
 
-    async def hold(self, adapter: Adapter) -> None:
-        """Make sure the engine holds this adapter and was seen to apply it.
+    # What others ask of it
 
-        Raises Invalid when the files are not what was published or the engine refuses them,
-        ProbeFailed when it computes something else, Unavailable when it is down.
-        """
-        if adapter.name in self._verified:
-            return
-        async with self._locks.setdefault(adapter.name, asyncio.Lock()):
-            if adapter.name in self._verified:
-                return
-            reason, until = self._refused.get(adapter.name, ("", 0.0))
-            if time.monotonic() < until:
-                raise Invalid(reason)
-            await self._load_and_probe(adapter)
-
-    async def _load_and_probe(self, adapter: Adapter) -> None:
-        started = time.perf_counter()
-        folder = adapters.folder_of(adapter)
-        try:
-            await to_thread.run_sync(adapter_folder.verify, folder, adapter.digest)
-            await self._engine.load(adapter.name, folder)
-            load_ms = round((time.perf_counter() - started) * 1000)
-            difference = await probe(
-                self._engine, adapter.name, folder, self._settings.probe_tolerance
-            )
-        except (Invalid, ProbeFailed) as error:
-            until = time.monotonic() + self._settings.swap_retry_seconds
-            self._refused[adapter.name] = (str(error), until)
-            await self._engine.unload(adapter.name)
-            await self._record(adapter, False, str(error))
-            raise
-        self._verified.add(adapter.name)
-        reason = "It answers as the trainer's own forward pass does."
-        await self._record(adapter, True, reason, load_ms, difference)
-
-    async def _record(
+    @asynccontextmanager
+    async def engine_with(
         self,
-        adapter: Adapter,
-        verified: bool,
-        reason: str,
-        load_ms: int | None = None,
-        difference: float | None = None,
-    ) -> None:
-        log.info("swap adapter=%s verified=%s %s", adapter.name, verified, reason)
+        adapter: Adapter | None,
+        last_engine: str | None = None,
+        without: Collection[Member] = (),
+    ) -> AsyncIterator[Member]:
+        """An engine that was seen to compute this adapter (None: the base model), for one answer.
 
-        def store() -> None:
-            with writing(self._database) as session:
-                adapters.record_swap(
-                    session, adapter, self._engine.name, verified, reason, load_ms, difference
-                )
+        Raises Unavailable when no engine can be reached, Invalid or ProbeFailed when the adapter
+        cannot be trusted there. What the caller meets inside is remembered of the engine.
+        """
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            await self._look_at_engines()
+        member = await self._holding_member(adapter, last_engine, without)
+        try:
+            yield member
+        except Unavailable as error:
+            member.suspect(str(error))
+            raise
+        except NotFound:
+            if adapter is not None:
+                member.forget(adapter.name)
+            raise
+        finally:
+            member.in_flight -= 1
 
-        await to_thread.run_sync(store)
-
-    async def drop(self, adapter: Adapter) -> None:
-        """Stop routing to an adapter. Its files stay: the engine may still read them."""
-        self._verified.discard(adapter.name)
-        await self._engine.unload(adapter.name)
-
-    def forget(self, adapter_name: str) -> None:
-        """The engine turned out not to hold this adapter any more; the next `hold` loads it."""
-        self._verified.discard(adapter_name)
-
-    async def voice(self, assistant: Assistant) -> Adapter | None:
-        """The adapter that speaks in new conversations (None: the base model)."""
-        if assistant.id not in self._in_force:
-            await self.follow(assistant)
-        return self._in_force[assistant.id]
-
-    async def follow(self, assistant: Assistant) -> None:
-        """Bring the newest promotion that this engine can be trusted with into force."""
-        for adapter in await to_thread.run_sync(self._promoted, assistant):
-            if self._is_in_force(assistant, adapter):
-                return
+    async def _holding_member(
+        self, adapter: Adapter | None, last_engine: str | None, without: Collection[Member]
+    ) -> Member:
+        """The engine to ask, counted as busier by one; it holds the adapter."""
+        tried = list(without)
+        refusal: UnderstudyError | None = None
+        while True:
+            try:
+                member = self.fleet.choose(adapter, last_engine, tried)
+            except Unavailable:
+                if refusal:
+                    raise refusal from None
+                raise
+            member.in_flight += 1
             try:
                 if adapter is not None:
-                    await self.hold(adapter)
-            except Unavailable:
-                if assistant.id in self._in_force:
-                    return  # keep the voice; the next look tries again
-                self._in_force[assistant.id] = adapter  # held when it first has to answer
-                return
-            except UnderstudyError:
-                continue  # refused and recorded; what was live before goes on
-            self._in_force[assistant.id] = adapter
-            log.info("live assistant=%s adapter=%s", assistant.name, adapter and adapter.name)
-            return
+                    await member.hold(adapter)
+                return member
+            except UnderstudyError as error:
+                member.in_flight -= 1
+                if isinstance(error, Unavailable):
+                    member.suspect(str(error))
+                tried.append(member)
+                refusal = error
+            except BaseException:
+                member.in_flight -= 1
+                raise
 
-    def _is_in_force(self, assistant: Assistant, adapter: Adapter | None) -> bool:
-        if assistant.id not in self._in_force:
-            return False
-        current = self._in_force[assistant.id]
-        same = (current and current.id) == (adapter and adapter.id)
-        return same and (adapter is None or adapter.name in self._verified)
+    async def hold(self, adapter: Adapter) -> None:
+        """Make sure one engine holds this adapter; raises as `engine_with` does."""
+        async with self.engine_with(adapter):
+            pass
 
-    def _promoted(self, assistant: Assistant) -> list[Adapter | None]:
-        """What was live, newest first, the base model last."""
-        with reading(self._database) as session:
-            past = [promotion.adapter_id for promotion in adapters.history(session, assistant)]
-            distinct = list(dict.fromkeys([*past, None]))
-            return [session.get(Adapter, id_) if id_ else None for id_ in distinct]
+    async def drop(self, adapter: Adapter) -> None:
+        """Stop routing to an adapter on every engine. Its files stay: engines may still read them."""
+        await asyncio.gather(*(member.drop(adapter.name) for member in self.fleet.up))
 
-    async def look(self) -> None:
-        """One look: what did the engine lose, and what was promoted since?"""
-        try:
-            held = await self._engine.names()
-        except Unavailable:
-            return
-        self._verified &= held  # an engine that was restarted holds nothing
-        for assistant in await to_thread.run_sync(self._assistants):
-            await self.follow(assistant)
+    def known(self, assistant_id: str) -> Standing | None:
+        """An assistant's adapters as last read, at most one look ago."""
+        return self._standings.get(assistant_id)
 
-    def _assistants(self) -> list[Assistant]:
-        with reading(self._database) as session:
-            return assistants.every(session)
+    async def voice(self, assistant: Assistant, who: str) -> tuple[Adapter | None, str | None]:
+        """The adapter for a new conversation with `who`, and the canary it counts for, if any."""
+        if assistant.id not in self._standings:
+            await self._read()
+        standing = self._standings[assistant.id]
+        chosen, trial_id = standing.voice(who)
+        candidate = standing.candidate
+        if trial_id and candidate and not any(m.holds(candidate) for m in self.fleet.up):
+            return standing.live, None  # not verified yet: nobody meets it, nothing is counted
+        if chosen is not None and self._is_refused_everywhere(chosen):
+            log.error("adapter=%s is refused on every engine", chosen.name)
+            return standing.rollback, None
+        return chosen, trial_id
+
+    def _is_refused_everywhere(self, adapter: Adapter) -> bool:
+        words = [member.word_on(adapter) for member in self.fleet.up]
+        return bool(words) and all(word.refused for word in words)
+
+    # The loop
 
     async def watch(self) -> None:
         """Look again and again, until cancelled. A failed look is logged, never fatal."""
-        while True:
+        try:
+            while True:
+                try:
+                    await self.look()
+                except Exception:
+                    log.exception("a look at the engines and promotions failed; trying again")
+                await asyncio.sleep(self._settings.swap_poll_seconds)
+        finally:
+            for task in self._holding.values():
+                task.cancel()
+
+    async def look(self) -> None:
+        """One look: how are the engines, what is wanted, what can be decided, what can go?"""
+        await self._look_at_engines()
+        await self._read()
+        self._hold_what_is_wanted()
+        for standing in list(self._standings.values()):
+            await self._decide(standing)
+        if time.monotonic() - self._retired_at > RETIRE_SECONDS:
+            self._retired_at = time.monotonic()
+            await self._retire()
+
+    async def _look_at_engines(self) -> None:
+        await self.fleet.look()
+        self._looked_at = time.monotonic()
+
+    async def _read(self) -> None:
+        def read() -> dict[str, Standing]:
+            with reading(self._database) as session:
+                return standings.every(session)
+
+        self._standings = await to_thread.run_sync(read)
+
+    # Phase one: load and verify everywhere
+
+    def _hold_what_is_wanted(self) -> None:
+        """Each engine gets what it lacks, one adapter after the other, while traffic goes on."""
+        wanted = [each for standing in self._standings.values() for each in standing.wanted]
+        for member in self.fleet.up:
+            running = self._holding.get(member.name)
+            lacks = [
+                adapter
+                for adapter in wanted
+                if not member.holds(adapter) and member.word_on(adapter).refused is None
+            ]
+            if lacks and (running is None or running.done()):
+                self._holding[member.name] = asyncio.create_task(_hold_all(member, lacks))
+
+    # Phase two: flip, or say why not
+
+    async def _decide(self, standing: Standing) -> None:
+        request = standing.request
+        if request is None:
+            return
+        refusal = None
+        if standing.requested is not None:
+            words = [member.word_on(standing.requested) for member in self.fleet.up]
+            decided = decide(
+                words,
+                known=len(self.fleet.members),
+                quorum=self._settings.swap_quorum,
+                rolls_back=request.rolls_back,
+                is_late=now() - request.created_at
+                > timedelta(seconds=self._settings.swap_timeout_seconds),
+            )
+            if decided is None:
+                return
+            refusal = decided or None
+
+        def store() -> None:
+            with writing(self._database) as session:
+                if refusal:
+                    promotions.refuse(session, request.id, refusal)
+                    return
             try:
-                await self.look()
-            except Exception:
-                log.exception("a look at the promotions failed; trying again")
-            await asyncio.sleep(self._settings.swap_poll_seconds)
+                with writing(self._database) as session:
+                    promotions.carry_out(session, request.id)
+            except Conflict as error:
+                with writing(self._database) as session:
+                    promotions.refuse(session, request.id, str(error))
+
+        await to_thread.run_sync(store)
+        log.info(
+            "assistant=%s request=%s %s", standing.assistant.name, request.id, refusal or "live"
+        )
+        await self._read()
+
+    # At last: retire
+
+    async def _retire(self) -> None:
+        """Unload what nobody wants and no conversation speaks with any more."""
+        wanted = {
+            adapter.name
+            for standing in self._standings.values()
+            for adapter in (*standing.wanted, *standing.awaited)
+        }
+        idle_since = now() - timedelta(seconds=self._settings.swap_retire_seconds)
+        loaded = set().union(*(member.listed for member in self.fleet.up)) - wanted
+
+        def find() -> set[str]:
+            with reading(self._database) as session:
+                return adapters.unspoken_since(session, loaded, idle_since)
+
+        gone = await to_thread.run_sync(find) if loaded else set()
+        for member in self.fleet.up:
+            for name in member.listed & gone:
+                log.info("engine=%s adapter=%s retired", member.name, name)
+                with suppress(Unavailable):
+                    await member.drop(name)
+
+
+@asynccontextmanager
+async def asking_engines(database: Database, settings: ServiceSettings) -> AsyncIterator[HotSwap]:
+    """The fleet for who asks it without serving customers: an exam, a recheck."""
+    fleet = Fleet.from_settings(database, settings)
+    try:
+        yield HotSwap(fleet, database, settings)
+    finally:
+        await fleet.close()
+
+
+async def _hold_all(member: Member, lacks: list[Adapter]) -> None:
+    for adapter in lacks:
+        try:
+            await member.hold(adapter)
+        except (Invalid, ProbeFailed):
+            continue  # recorded, with the reason
+        except Unavailable as error:
+            member.suspect(str(error))
+            return
+
+
+def decide(
+    words: list[Word], known: int, quorum: float, is_late: bool, rolls_back: bool = False
+) -> str | None:
+    """May it go live? "" for yes, a sentence for no, None while engines have not said.
+
+    `words` are those of the engines that are up, `known` counts the others, too. Enough is the share
+    `quorum` of the known, at least one; every engine that is up is heard first, unless it `is_late`.
+    A rollback is in a hurry: one engine is enough, and no other is waited for.
+    """
+    verified = sum(word.verified for word in words)
+    needed = 1 if rolls_back else max(1, math.ceil(quorum * known))
+    pending = [word for word in words if not word.verified and word.refused is None]
+    if verified >= needed and (rolls_back or is_late or not pending):
+        return ""
+    missing = known - len(words)
+    if not is_late and (pending or verified + missing >= needed):
+        return None
+    refused = [f"{word.engine}: {word.refused}" for word in words if word.refused]
+    silent = known - len(words) + len(pending)
+    why = refused + ([f"{silent} did not say in time"] if silent else [])
+    return (
+        f"{verified} of {known} engines were seen to compute it, {needed} are needed. "
+        + "; ".join(why)
+    )

@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from sqlmodel import Session
 
-from feedback import adapters, audit, cycles, datasets, decisions, tickets
+from feedback import adapters, audit, cycles, datasets, decisions, promotions, tickets
 from feedback.database import reading, writing
 from feedback.errors import NotFound
+from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Adapter, Assistant, Cycle, Promotion
 from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
+from service.promoting import outcome
 from service.shapes import (
     AdapterOut,
     CycleOut,
@@ -20,6 +22,7 @@ from service.shapes import (
     NewRollback,
     NewTicket,
     PromotionOut,
+    PromotionRequestOut,
     TicketOut,
 )
 
@@ -58,27 +61,45 @@ def list_promotions(
 
 
 @router.post("/promotions", status_code=201)
-def promote(request: Request, new: NewPromotion, caller: Operator) -> PromotionOut:
-    """Make an adapter live for new conversations; running ones keep theirs."""
+def promote(
+    request: Request, response: Response, new: NewPromotion, caller: Operator
+) -> PromotionRequestOut:
+    """Make an adapter live for new conversations, once enough engines were seen to compute it.
+
+    201 when it is live; 202 when engines have not said yet, it then goes on by itself; 409 with their
+    reasons when it was refused, and nothing has changed.
+    """
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
         adapter = None if new.adapter == adapters.BASE else adapters.get(session, new.adapter)
         if adapter is not None:
             _owner(session, caller, adapter.assistant_id, f"adapter {new.adapter!r}")
-        row = adapters.promote(session, owner, adapter, caller.name, new.reason)
+        row = promotions.request(session, owner, adapter, caller.name, new.reason)
         _note(session, caller, owner, "adapter.promote", new.adapter, reason=new.reason)
-        return _promotion_out(session, row)
+    return _outcome(request, response, row)
 
 
 @router.post("/rollbacks", status_code=201)
-def roll_back(request: Request, new: NewRollback, caller: Operator) -> PromotionOut:
-    """Make live again what was live before: another promotion."""
+def roll_back(
+    request: Request, response: Response, new: NewRollback, caller: Operator
+) -> PromotionRequestOut:
+    """Make live again what was live before: another promotion, for which one engine is enough."""
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        row = adapters.roll_back(session, owner, caller.name, new.reason)
-        told = _promotion_out(session, row)
-        _note(session, caller, owner, "adapter.roll_back", told.adapter, reason=new.reason)
-        return told
+        row = promotions.request_rollback(session, owner, caller.name, new.reason)
+        name = _adapter_name(session, row.adapter_id)
+        _note(session, caller, owner, "adapter.roll_back", name, reason=new.reason)
+    return _outcome(request, response, row)
+
+
+@router.get("/promotion-requests")
+def list_promotion_requests(
+    request: Request, caller: Staff, assistant: str | None = None
+) -> list[PromotionRequestOut]:
+    """What was asked to go live, newest first, and what became of it; also what was refused."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [_request_out(session, each) for each in promotions.every(session, owner)]
 
 
 @router.post("/cycles", status_code=201)
@@ -197,5 +218,27 @@ def _adapter_out(session: Session, assistant: Assistant, adapter: Adapter) -> Ad
 
 
 def _promotion_out(session: Session, promotion: Promotion) -> PromotionOut:
-    adapter = session.get(Adapter, promotion.adapter_id) if promotion.adapter_id else None
-    return PromotionOut.of(promotion, adapter.name if adapter else adapters.BASE)
+    return PromotionOut.of(promotion, _adapter_name(session, promotion.adapter_id))
+
+
+def _outcome(request: Request, response: Response, row: PromotionRequest) -> PromotionRequestOut:
+    state = request.app.state
+    ended = outcome(state.database, row.id, state.settings.swap_wait_seconds)
+    if ended.state == RequestState.WAITING:
+        response.status_code = 202
+    with reading(state.database) as session:
+        return _request_out(session, ended)
+
+
+def _request_out(session: Session, row: PromotionRequest) -> PromotionRequestOut:
+    promotion = session.get(Promotion, row.promotion_id) if row.promotion_id else None
+    return PromotionRequestOut.of(
+        row,
+        adapter=_adapter_name(session, row.adapter_id),
+        sequence=promotion.sequence if promotion else None,
+    )
+
+
+def _adapter_name(session: Session, adapter_id: str | None) -> str:
+    adapter = adapters.by_id(session, adapter_id)
+    return adapter.name if adapter else adapters.BASE

@@ -25,7 +25,15 @@ class ServiceSettings(PackageSettings):
     )
 
     engine_url: str = Field(
-        "http://127.0.0.1:8001", description="Where the service reaches vLLM. Keep it private."
+        "http://127.0.0.1:8001",
+        description="Where the service reaches vLLM; several engines separated by commas, or "
+        "'dns+http://name:8001' for one at each address of that name. Keep them private.",
+    )
+    engine_sticky: int = Field(
+        4,
+        ge=0,
+        description="A conversation stays on its engine, where its prefix is cached, unless that has "
+        "this many answers more to compute than another.",
     )
     engine_host: str = Field("127.0.0.1", description="Address vLLM listens on when started here.")
     engine_port: int = Field(8001, ge=1, le=65535, description="Port vLLM listens on.")
@@ -65,6 +73,12 @@ class ServiceSettings(PackageSettings):
         600.0, gt=0, description="How long to wait for vLLM to become ready."
     )
 
+    queue_max: int = Field(
+        64, ge=0, description="Questions that may wait for an engine; one more is sent away (429)."
+    )
+    queue_timeout_seconds: float = Field(
+        30.0, gt=0, description="Longest time a question waits for an engine to be free."
+    )
     connect_timeout_seconds: float = Field(3.0, gt=0, description="To open a connection to vLLM.")
     stall_timeout_seconds: float = Field(
         60.0, gt=0, description="Longest silence from vLLM within an answer."
@@ -100,6 +114,27 @@ class ServiceSettings(PackageSettings):
     openid_name: str = Field("single sign-on", description="What the sign-in button calls it.")
     swap_poll_seconds: float = Field(
         0.5, gt=0, description="How often the service looks for a new promotion."
+    )
+    swap_quorum: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the known engines that must be seen to compute an adapter before it is "
+        "promoted. A rollback needs one.",
+    )
+    swap_timeout_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="A promotion that engines have not verified within this time is refused.",
+    )
+    swap_wait_seconds: float = Field(
+        20.0, gt=0, description="How long an operator's request waits to hear whether it went live."
+    )
+    swap_retire_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="An adapter that nobody wants is unloaded when no conversation spoke with it for "
+        "this long.",
     )
     swap_retry_seconds: float = Field(
         60.0, gt=0, description="After this time an adapter that was refused may be tried again."

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from feedback import handovers
 from feedback.desk import desk_of, next_opening
 from feedback.desk_tables import Staff
+from feedback.swap_tables import PromotionRequest
 from feedback.tables import (
     Adapter,
     Assistant,
@@ -224,6 +225,27 @@ class PromotionOut(Shape):
         """The public side of a promotion's row."""
         names = set(cls.model_fields) - {"adapter"}
         return cls(**{name: getattr(promotion, name) for name in names}, adapter=adapter)
+
+
+class PromotionRequestOut(Shape):
+    """Something that was asked to go live, and what became of it."""
+
+    id: str
+    adapter: str = Field(description="The adapter's name, or 'base'.")
+    state: str = Field(description="waiting, done, refused or withdrawn.")
+    outcome: str | None = Field(description="Why it was refused or withdrawn.")
+    sequence: int | None = Field(description="Of the promotion that came of it.")
+    requested_by: str
+    reason: str
+    rolls_back: bool
+    created_at: datetime
+    decided_at: datetime | None
+
+    @classmethod
+    def of(cls, row: PromotionRequest, **more: Any) -> Self:
+        """The public side of a request's row."""
+        own = {n: getattr(row, n) for n in cls.model_fields if n not in more}
+        return cls(**own, **more)
 
 
 class NewCycle(Shape):

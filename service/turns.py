@@ -16,11 +16,12 @@ from anyio import to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from feedback import assistants, conversations, handovers
+from feedback import adapters, assistants, conversations, handovers
 from feedback.assistants import Sampling
 from feedback.database import reading, writing
 from feedback.desk import Desk, desk_of, why_hand_over
 from feedback.errors import Conflict, NotFound, Unavailable, UnderstudyError
+from feedback.ids import new_id
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
@@ -30,16 +31,20 @@ from feedback.tables import (
     Message,
     MessageState,
     Prompt,
+    now,
 )
 from feedback.transcript import ModelMessages, render, turns
+from service.admission import Admission
 from service.answering import Answer
 from service.hot_swap import HotSwap
+from service.member import Member
 from service.settings import ServiceSettings
 from service.turn import Turn
-from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
 
+ENGINE_TRIES = 3
+"""How often an answer that has not begun is tried, on whichever engines."""
 WITH_PEOPLE = (Handling.WAITING, Handling.PERSON)
 """Who has a conversation in which the bot is silent."""
 
@@ -67,6 +72,8 @@ class Opened:
     sampling: Sampling
     desk: Desk
     may_hand_over: bool
+    assistant_id: str
+    last_engine: str | None
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,11 @@ class TakenOver(Conflict):
 class Turns:
     """Opens turns and writes their answers. One per service process."""
 
-    def __init__(
-        self, database: Database, engine: Vllm, hot_swap: HotSwap, settings: ServiceSettings
-    ) -> None:
+    def __init__(self, database: Database, hot_swap: HotSwap, settings: ServiceSettings) -> None:
         self._database = database
-        self._engine = engine
+        self.admission = Admission(
+            settings, lambda: settings.engine_max_num_seqs * max(1, len(hot_swap.fleet.up))
+        )
         self._hot_swap = hot_swap
         self._settings = settings
         self._writer = writer_name(settings)
@@ -115,11 +122,15 @@ class Turns:
         self, assistant: Assistant, customer: str | None, channel: str, **whose: str | None
     ) -> Conversation:
         """A new conversation in the voice that is live now; `whose`: api_key_id or site_id."""
-        adapter = await self._hot_swap.voice(assistant)
+        ident = new_id()
+        adapter, trial_id = await self._hot_swap.voice(assistant, customer or ident)
 
         def store() -> Conversation:
             with writing(self._database) as session:
-                return conversations.begin(session, assistant, adapter, customer, channel, **whose)
+                return conversations.begin(
+                    session, assistant, adapter, customer, channel,
+                    id=ident, trial_id=trial_id, **whose,
+                )  # fmt: skip
 
         return await to_thread.run_sync(store)
 
@@ -144,9 +155,6 @@ class Turns:
             conversation = conversations.get(session, ask.conversation_id, lock=True)
             assistant = session.get_one(Assistant, conversation.assistant_id)
             desk = desk_of(assistant)
-            adapter = (
-                session.get(Adapter, conversation.adapter_id) if conversation.adapter_id else None
-            )
             pair = None
             if ask.idempotency_key:
                 pair = conversations.asked_before(session, conversation, ask.idempotency_key)
@@ -161,6 +169,9 @@ class Turns:
                 return silent
             else:
                 self._refuse_while_writing(conversations.messages_of(session, conversation.id))
+                self.admission.check(assistant.id)
+                self._move(conversation)
+                adapter = adapters.by_id(session, conversation.adapter_id)
                 question, answer = conversations.ask(
                     session,
                     conversation,
@@ -180,9 +191,23 @@ class Turns:
                 if message.position < answer.position
             ]
             limit = feedback_settings().transcript_max_chars
-            sampling = Sampling(**(answer.sampling or {}))
-            rendered = render(prompt.text, turns(before), limit)
-            return Opened(question, answer, rendered, adapter, sampling, desk, ask.may_hand_over)
+            return Opened(
+                question,
+                answer,
+                render(prompt.text, turns(before), limit),
+                adapters.by_id(session, answer.adapter_id),
+                Sampling(**(answer.sampling or {})),
+                desk,
+                ask.may_hand_over,
+                assistant.id,
+                next((each.engine for each in reversed(before) if each.engine), None),
+            )
+
+    def _move(self, conversation: Conversation) -> None:
+        """Between two turns the assistant's swap policy may move a conversation to what is live."""
+        standing = self._hot_swap.known(conversation.assistant_id)
+        if standing and standing.moves(conversation, now()):
+            conversation.adapter_id = standing.live.id if standing.live else None
 
     def _for_a_person(
         self, session: Session, conversation: Conversation, desk: Desk, ask: Ask
@@ -230,14 +255,12 @@ class Turns:
     async def _write(self, turn: Turn, opened: Opened) -> None:
         """Ask the engine, pass the words on, and store what came of it, whatever came of it."""
         adapter_name = opened.adapter.name if opened.adapter else None
-        answer = Answer(
-            self._engine, opened.messages, opened.sampling, adapter_name, opened.answer.text
-        )
+        answer = Answer(opened.messages, opened.sampling, adapter_name, opened.answer.text)
         state, error = MessageState.COMPLETE, None
         try:
             async with asyncio.timeout(self._settings.answer_timeout_seconds):
                 await self._while_the_bot_has_the_word(
-                    turn, self._write_pieces(turn, answer, opened.adapter)
+                    turn, self._write_pieces(turn, answer, opened)
                 )
         except asyncio.CancelledError:
             state = MessageState.INTERRUPTED
@@ -290,22 +313,28 @@ class Turns:
         with reading(self._database) as session:
             return conversations.message(session, answer_id).state != MessageState.WRITING
 
-    async def _write_pieces(self, turn: Turn, answer: Answer, adapter: Adapter | None) -> None:
-        """One answer, one voice: a lost adapter is loaded again only before the first word."""
-        if adapter is not None:
-            await self._hot_swap.hold(adapter)
-        said = False
-        try:
-            async for piece in answer.pieces():
-                said = True
-                turn.add(piece)
-        except NotFound:
-            if adapter is None or said:
-                raise
-            self._hot_swap.forget(adapter.name)
-            await self._hot_swap.hold(adapter)
-            async for piece in answer.pieces():
-                turn.add(piece)
+    async def _write_pieces(self, turn: Turn, answer: Answer, opened: Opened) -> None:
+        """One answer, one voice. Until its first word, another engine may take it over."""
+        failed: list[Member] = []
+        async with self.admission.turn(opened.assistant_id):
+            for _ in range(ENGINE_TRIES):
+                member = None
+                try:
+                    async with self._hot_swap.engine_with(
+                        opened.adapter, opened.last_engine, failed
+                    ) as member:
+                        async for piece in answer.pieces(member.vllm):
+                            turn.add(piece)
+                    return
+                except NotFound as lost:  # the engine was started again: it gets its adapter back
+                    error: UnderstudyError = lost
+                except Unavailable as down:
+                    error = down
+                    failed += [member] if member else []
+                nobody_else = len(failed) >= len(self._hot_swap.fleet.members)
+                if answer.has_begun or member is None or nobody_else:
+                    raise error
+            raise error
 
     def _store(
         self,
@@ -318,7 +347,8 @@ class Turns:
         with writing(self._database) as session:
             row = conversations.message(session, answer_id)
             conversation = conversations.get(session, row.conversation_id, lock=True)
-            if conversation.handling == Handling.PERSON and state == MessageState.COMPLETE:
+            taken = row.state != MessageState.WRITING or conversation.handling == Handling.PERSON
+            if taken and state == MessageState.COMPLETE:
                 state, error = MessageState.INTERRUPTED, TakenOver("A person took over.")
             row = conversations.finish(
                 session,

@@ -4,6 +4,7 @@ Names of models are the registry's; nothing a customer sends reaches a path or a
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from feedback.errors import Invalid, NotFound, Unavailable
 from feedback.transcript import ModelMessages
 from service.settings import ServiceSettings
 
+BOOT_HEADER = "x-engine-boot"
+RUNNING = re.compile(
+    r"^vllm:num_requests_(?:running|waiting)(?:{[^}]*})? ([0-9.e+]+)$", re.MULTILINE
+)
 BASE = "base"
 """What vLLM calls the base model (its --served-model-name)."""
 
@@ -21,11 +26,14 @@ BASE = "base"
 class Vllm:
     """One engine, reached over HTTP. Keep one per process and close it."""
 
-    def __init__(self, settings: ServiceSettings, api_key: str) -> None:
-        self.name = settings.engine_url
+    def __init__(self, settings: ServiceSettings, api_key: str, url: str | None = None) -> None:
+        self.name = url or settings.engine_url
+        self.boot = ""
+        """Which run of the engine answered last, as our own guard says; empty: it does not say."""
         self._retry_after_seconds = settings.retry_after_seconds
         self._http = httpx.AsyncClient(
-            base_url=settings.engine_url,
+            base_url=self.name,
+            event_hooks={"response": [self._note_boot]},
             headers={"Authorization": f"Bearer {api_key}"},
             timeout=httpx.Timeout(
                 settings.stall_timeout_seconds, connect=settings.connect_timeout_seconds
@@ -45,6 +53,18 @@ class Vllm:
         except httpx.HTTPError:
             return False
         return response.status_code == httpx.codes.OK
+
+    async def _note_boot(self, response: httpx.Response) -> None:
+        self.boot = response.headers.get(BOOT_HEADER, "")
+
+    async def running(self) -> int:
+        """How many answers the engine computes or has waiting, for whomever; 0 where it does not say."""
+        try:
+            response = await self._http.get("/metrics", timeout=2.0)
+        except httpx.HTTPError:
+            return 0
+        counted = RUNNING.findall(response.text) if response.is_success else []
+        return round(sum(map(float, counted)))
 
     async def names(self) -> set[str]:
         """The models the engine lists: the base and every loaded adapter."""

@@ -18,9 +18,14 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from feedback.ids import new_id
+from service.vllm import BOOT_HEADER
 
 BASE = "base"
 MAX_LENGTH = 2048
@@ -67,9 +72,13 @@ class StandInEngine:
     """Log-probabilities that a real trainer left in a probe, by weights and token's place in it."""
     asked: list[dict[str, Any]] = field(default_factory=list)
 
+    boot: str = "first"
+    """Which run of the engine this is."""
+
     def restart(self) -> None:
         """What a new process knows: nothing."""
         self.adapters.clear()
+        self.boot = new_id()
 
     def app(self) -> Starlette:
         """The routes."""
@@ -83,7 +92,8 @@ class StandInEngine:
                 Route("/v1/chat/completions", self._chat, methods=["POST"]),
                 Route("/v1/completions", self._completions, methods=["POST"]),
                 Route("/tokenize", self._tokenize, methods=["POST"]),
-            ]
+            ],
+            middleware=[Middleware(_SaysWhichRun, engine=self)],
         )
 
     def _refuse(self, request: Request) -> Response | None:
@@ -220,6 +230,23 @@ class StandInEngine:
 
     def _weights(self, model: str) -> str | None:
         return BASE if model == BASE else self.adapters.get(model)
+
+
+class _SaysWhichRun:
+    """As our guard inside vLLM does."""
+
+    def __init__(self, app: ASGIApp, engine: StandInEngine) -> None:
+        self._app = app
+        self._engine = engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                boot = (BOOT_HEADER.encode(), self._engine.boot.encode())
+                message["headers"] = [*message.get("headers", ()), boot]
+            await send(message)
+
+        await self._app(scope, receive, marked)
 
 
 def _prompt(messages: list[dict[str, str]]) -> list[int]:

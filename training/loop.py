@@ -17,11 +17,12 @@ from typing import Any
 
 from evals.run import examine
 from evals.settings import evals_settings
-from feedback import adapters, assistants, corrections, cycles, datasets, decisions
+from feedback import adapters, assistants, corrections, cycles, datasets, decisions, promotions
 from feedback.database import database, reading, writing
 from feedback.errors import Conflict, Invalid, UnderstudyError
 from feedback.processes import Reporting
 from feedback.settings import feedback_settings
+from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import (
     Adapter,
     Assistant,
@@ -33,11 +34,9 @@ from feedback.tables import (
     now,
 )
 from service.engine.embedded_model import base_model
-from service.engine.launch import engine_api_key
-from service.hot_swap import HotSwap
+from service.hot_swap import asking_engines
 from service.probe import ProbeFailed
 from service.settings import service_settings
-from service.vllm import Vllm
 from training import rechecking
 from training.job import (
     ADAPTER,
@@ -95,7 +94,8 @@ class Turn:
         if not self._assistant.auto_promote:
             return CycleState.AWAITING, f"{adapter} passed; an operator may promote it."
         promoted = self._stage("promote", lambda _: self._promote(adapter, exam["decision"]))
-        return CycleState.PROMOTED, promoted["reason"]
+        state = CycleState.PROMOTED if promoted["promoted"] else CycleState.REFUSED
+        return state, promoted["reason"]
 
     def _stage(self, name: str, work: Callable[[Report], Result]) -> Result:
         """A stage's result: from the database when it is done already, else by doing it."""
@@ -260,13 +260,9 @@ class Turn:
         live: Adapter | None,
         progress: Callable[[int, int, float | None], None],
     ) -> Any:
-        settings = service_settings()
-        engine = Vllm(settings, engine_api_key(settings, feedback_settings().var_dir))
-        try:
-            hot_swap = HotSwap(engine, database(), settings)
+        async with asking_engines(database(), service_settings()) as swaps:
             decision = await examine(
-                engine,
-                hot_swap,
+                swaps,
                 database(),
                 self._assistant,
                 candidate,
@@ -275,20 +271,37 @@ class Turn:
                 progress=progress,
             )
             if not decision.promote:
-                await hot_swap.drop(candidate)
+                await swaps.drop(candidate)
             return decision
-        finally:
-            await engine.close()
 
     def _promote(self, adapter_name: str, decision_id: str) -> Result:
+        """Ask for it, and see it through both phases; the engines have the last word."""
         with writing() as session:
             adapter = adapters.get(session, adapter_name)
-            decision = decisions.get(session, decision_id)
-            reason = " ".join(decision.reasons)
+            reason = " ".join(decisions.get(session, decision_id).reasons)
             live = adapters.live_adapter(session, self._assistant)
-            if live is None or live.id != adapter.id:  # a crash may lie between row and result
-                adapters.promote(session, self._assistant, adapter, POLICY, reason, decision.id)
-        return {"adapter": adapter_name, "reason": reason}
+            if live is not None and live.id == adapter.id:  # a crash lay between row and result
+                return {"adapter": adapter_name, "promoted": True, "reason": reason}
+            asked = promotions.waiting(session, self._assistant)
+            if asked is None or asked.adapter_id != adapter.id:
+                asked = promotions.request(
+                    session, self._assistant, adapter, POLICY, reason, decision_id
+                )
+        ended = asyncio.run(self._see_through(asked.id))
+        promoted = ended.state == RequestState.DONE
+        why = reason if promoted else f"It did not go live: {ended.outcome}"
+        return {"adapter": adapter_name, "promoted": promoted, "reason": why}
+
+    async def _see_through(self, request_id: str) -> PromotionRequest:
+        async with asking_engines(database(), service_settings()) as swaps:
+            while True:
+                self._lease.check()
+                await swaps.look()
+                with reading() as session:
+                    asked = promotions.get(session, request_id)
+                if asked.state != RequestState.WAITING:
+                    return asked
+                await asyncio.sleep(service_settings().swap_poll_seconds)
 
 
 def _summary(folder: Path) -> Result:

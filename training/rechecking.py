@@ -7,12 +7,9 @@ import threading
 from evals.recheck import recheck
 from feedback import adapters, assistants, learned
 from feedback.database import database, reading, writing
-from feedback.settings import feedback_settings
 from feedback.tables import Promotion
-from service.engine.launch import engine_api_key
-from service.hot_swap import HotSwap
+from service.hot_swap import asking_engines
 from service.settings import service_settings
-from service.vllm import Vllm
 from training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -62,16 +59,11 @@ def do_requested() -> int:
         return 0
 
     async def work() -> None:
-        settings = service_settings()
-        engine = Vllm(settings, engine_api_key(settings, feedback_settings().var_dir))
-        try:
-            if not await engine.healthy():
+        async with asking_engines(database(), service_settings()) as swaps:
+            if not await swaps.fleet.healthy():
                 return
-            swaps = HotSwap(engine, database(), settings)
             for one in asked:
-                await recheck(engine, swaps, database(), one)
-        finally:
-            await engine.close()
+                await recheck(swaps, database(), one)
 
     asyncio.run(work())
     return len(asked)

@@ -1,17 +1,20 @@
 """Middleware inside vLLM's API server: only the routes we use exist there, the others answer 404.
 
+Every answer also says which run of the engine it comes from, so that a restart cannot go unnoticed.
 vLLM's key guards /v1 but not its other doors (/adapters loads LoRA weights, /invocations chats).
 Loaded by vLLM itself through `--middleware`, see launch.py.
 """
 
 import os
+import secrets
 from hmac import compare_digest
 
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN = ("/health", "/metrics")  # need no key: they carry no customer's words
 KEYED = "/v1/"  # vLLM asks for its key here
+BOOT = (b"x-engine-boot", secrets.token_hex(8).encode())
 TOKENIZE = "/tokenize"  # and forgets to here, so we do
 
 
@@ -33,8 +36,17 @@ class OnlyGuardedRoutes:
             elif path not in OPEN and not path.startswith(KEYED):
                 await JSONResponse({"error": "Not found"}, 404)(scope, receive, send)
                 return
-        await self.app(scope, receive, send)
+        await self.app(scope, receive, _saying_which_run(send))
 
     def _has_key(self, scope: Scope) -> bool:
         found = dict(scope["headers"]).get(b"authorization", b"")
         return len(self._expected) > len(b"Bearer ") and compare_digest(found, self._expected)
+
+
+def _saying_which_run(send: Send) -> Send:
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), BOOT]
+        await send(message)
+
+    return marked

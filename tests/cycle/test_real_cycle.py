@@ -51,7 +51,7 @@ from feedback.tables import (
 )
 from service.answering import answer
 from service.app import create_app
-from service.hot_swap import HotSwap
+from service.hot_swap import asking_engines
 from service.processes import Processes
 from service.settings import service_settings
 from service.vllm import Vllm
@@ -350,15 +350,10 @@ def test_vllm_killed_in_the_middle_of_an_exam_is_started_again_and_the_exam_goes
                 os.kill(killed[0], signal.SIGKILL)
 
         async def sit() -> Decision:
-            settings = service_settings()
-            client = Vllm(settings, settings.engine_api_key.get_secret_value())
-            try:
-                swaps = HotSwap(client, database(), settings)
+            async with asking_engines(database(), service_settings()) as swaps:
                 return await examine(
-                    client, swaps, database(), turned[0].shop, adapter, None, progress=kill_once
+                    swaps, database(), turned[0].shop, adapter, None, progress=kill_once
                 )
-            finally:
-                await client.close()
 
         decision = asyncio.run(sit())
         assert killed and parts["engine"].pid != killed[0]

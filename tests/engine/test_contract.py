@@ -177,8 +177,8 @@ def test_an_answer_goes_on_from_its_part(subject: Subject) -> None:
     async def story(engine: Vllm) -> tuple[str, str]:
         whole = (await answer(engine, MESSAGES, Sampling(max_tokens=12), None)).text
         part = whole[: whole.rindex(" ", 0, len(whole) // 2)]
-        rest = Answer(engine, MESSAGES, Sampling(max_tokens=12), None, part)
-        async for _ in rest.pieces():
+        rest = Answer(MESSAGES, Sampling(max_tokens=12), None, part)
+        async for _ in rest.pieces(engine):
             pass
         return whole, rest.text
 
@@ -186,10 +186,22 @@ def test_an_answer_goes_on_from_its_part(subject: Subject) -> None:
     assert resumed.startswith(whole[: len(whole) * 3 // 4])
 
 
+def test_every_answer_says_which_run_of_the_engine_it_comes_from(subject: Subject) -> None:
+    async def story(engine: Vllm) -> tuple[str, str, int]:
+        await engine.names()
+        listed = engine.boot
+        await answer(engine, MESSAGES, Sampling(max_tokens=2), None)
+        return listed, engine.boot, await engine.running()
+
+    listed, answered, running = subject.with_engine(story)
+    assert listed and listed == answered
+    assert running == 0
+
+
 def test_leaving_a_stream_stops_the_engine(subject: Subject) -> None:
     async def story(engine: Vllm) -> None:
-        long = Answer(engine, MESSAGES, Sampling(max_tokens=1000), None)
-        pieces = long.pieces()
+        long = Answer(MESSAGES, Sampling(max_tokens=1000), None)
+        pieces = long.pieces(engine)
         await anext(pieces)
         await pieces.aclose()
         for _ in range(100):

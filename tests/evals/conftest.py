@@ -13,7 +13,9 @@ from feedback import adapters, assistants, cycles, tickets
 from feedback.assistants import Sampling
 from feedback.database import writing
 from feedback.tables import Adapter, Assistant, Decision, EvalRun, Ticket
+from service.fleet import Fleet
 from service.hot_swap import HotSwap
+from service.member import Member
 from service.settings import ServiceSettings
 from tests.evals.fake_engine import FakeEngine
 from tests.stand_in_engine import build_adapter
@@ -66,7 +68,7 @@ class Room:
 def sit(room: Room, adapter: Adapter | None, **more: object) -> EvalRun:
     return asyncio.run(
         run.sit(
-            room.engine, room.swaps, room.database, room.assistant, adapter,
+            room.swaps, room.database, room.assistant, adapter,
             settings=room.settings, **more,  # type: ignore[arg-type]
         )
     )  # fmt: skip
@@ -77,7 +79,7 @@ def examine(
 ) -> Decision:
     return asyncio.run(
         run.examine(
-            room.engine, room.swaps, room.database, room.assistant, candidate, live,
+            room.swaps, room.database, room.assistant, candidate, live,
             settings=room.settings, **more,  # type: ignore[arg-type]
         )
     )  # fmt: skip
@@ -97,5 +99,8 @@ def room(database_engine: Engine, tmp_path: Path) -> Room:
             sampling=Sampling(temperature=0.7, seed=3, max_tokens=64),
         )  # fmt: skip
     engine = FakeEngine()
-    swaps = HotSwap(engine, database_engine, ServiceSettings())
+    settings = ServiceSettings()
+    fleet = Fleet(database_engine, settings, "a key")
+    fleet.members = [Member(engine, database_engine, settings)]
+    swaps = HotSwap(fleet, database_engine, settings)
     return Room(database_engine, engine, swaps, assistant, tmp_path / "built")

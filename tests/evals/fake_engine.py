@@ -15,6 +15,7 @@ class FakeEngine(Vllm):
 
     def __init__(self) -> None:
         self.name = "fake"
+        self.boot = ""
         self._retry_after_seconds = 1
         self.says: dict[str, Callable[[str], str]] = {}
         self.weights: dict[str, str] = {BASE: BASE}
@@ -31,7 +32,12 @@ class FakeEngine(Vllm):
     async def healthy(self) -> bool:
         return not self.down
 
+    async def running(self) -> int:
+        return 0
+
     async def names(self) -> set[str]:
+        if self.down:
+            raise Unavailable("The engine is down, says the fake.", 1)
         return set(self.weights)
 
     async def load(self, name: str, folder: Path) -> None:

@@ -28,7 +28,7 @@ def correction(session: Session, assistant: Assistant, text: str = TAUGHT) -> Fe
 def again(room: Room, feedback: Feedback) -> Recheck:
     with writing(room.database) as session:
         asked = learned.request_recheck(session, feedback, "mara")
-    return asyncio.run(recheck(room.engine, room.swaps, room.database, asked, EvalsSettings()))
+    return asyncio.run(recheck(room.swaps, room.database, asked, EvalsSettings()))
 
 
 def test_a_correction_the_bot_now_says_is_fixed_and_losing_it_again_is_a_regression(

@@ -1,0 +1,142 @@
+"""How an adapter goes live: asked for, seen to work on the engines, then promoted, or refused with a reason.
+
+People and the loop ask; the service decides (service/hot_swap.py), because only it talks to engines. A
+refused request leaves no promotion: what is live stays live. One request at a time waits per assistant.
+"""
+
+from sqlmodel import Session, col, select
+
+from feedback import adapters
+from feedback.errors import Conflict
+from feedback.swap_tables import PromotionRequest, RequestState
+from feedback.tables import Adapter, Assistant, Cycle, CycleState, Promotion, now
+
+
+def request(
+    session: Session,
+    assistant: Assistant,
+    adapter: Adapter | None,
+    requested_by: str,
+    reason: str,
+    decision_id: str | None = None,
+    rolls_back: bool = False,
+) -> PromotionRequest:
+    """Ask for an adapter (None: the base model) to go live. It replaces a request that still waits.
+
+    Raises Conflict when it is live or asked for already, or does not fit the assistant.
+    """
+    adapters.lock(session, assistant)
+    adapters.check_fits(assistant, adapter)
+    before = waiting(session, assistant)
+    current = adapters.live(session, assistant)
+    standing = before or current
+    wanted = adapter.id if adapter else None
+    if (standing.adapter_id if standing else None) == wanted:
+        name = adapter.name if adapter else adapters.BASE
+        raise Conflict(f"{name!r} is {'asked for' if before else 'live'} already.")
+    row = PromotionRequest(
+        assistant_id=assistant.id,
+        adapter_id=wanted,
+        decision_id=decision_id,
+        requested_by=requested_by,
+        reason=reason,
+        rolls_back=rolls_back,
+    )
+    if before:
+        _end(before, RequestState.WITHDRAWN, f"{requested_by} asked for something else: {reason}")
+        session.add(before)
+    if before and (current.adapter_id if current else None) == wanted:
+        _end(row, RequestState.DONE, "It was live all the time.")
+        row.promotion_id = current.id if current else None
+    session.add(row)
+    session.flush()
+    return row
+
+
+def request_rollback(
+    session: Session, assistant: Assistant, requested_by: str, reason: str
+) -> PromotionRequest:
+    """Ask for what was live before. Where a promotion still waits, that one is withdrawn instead."""
+    if waiting(session, assistant):
+        target = adapters.live_adapter(session, assistant)
+    else:
+        target = adapters.rollback_target(session, assistant)
+    return request(session, assistant, target, requested_by, reason, rolls_back=True)
+
+
+def waiting(session: Session, assistant: Assistant) -> PromotionRequest | None:
+    """The request that waits for the engines' word."""
+    return session.exec(
+        select(PromotionRequest)
+        .where(
+            PromotionRequest.assistant_id == assistant.id,
+            PromotionRequest.state == RequestState.WAITING,
+        )
+        .order_by(col(PromotionRequest.id).desc())
+    ).first()
+
+
+def get(session: Session, request_id: str) -> PromotionRequest:
+    """A request as it stands."""
+    return session.get_one(PromotionRequest, request_id)
+
+
+def every(session: Session, assistant: Assistant, limit: int = 200) -> list[PromotionRequest]:
+    """What was asked for and how it ended, newest first."""
+    return list(
+        session.exec(
+            select(PromotionRequest)
+            .where(PromotionRequest.assistant_id == assistant.id)
+            .order_by(col(PromotionRequest.id).desc())
+            .limit(limit)
+        )
+    )
+
+
+def carry_out(session: Session, request_id: str) -> Promotion | None:
+    """The engines compute it: promote. None when another service did so first, or it was withdrawn."""
+    row = _held(session, request_id)
+    if row.state != RequestState.WAITING:
+        return None
+    promotion = adapters.promote(
+        session,
+        session.get_one(Assistant, row.assistant_id),
+        adapters.by_id(session, row.adapter_id),
+        row.requested_by,
+        row.reason,
+        row.decision_id,
+        row.rolls_back,
+    )
+    row.promotion_id = promotion.id
+    _end(row, RequestState.DONE, "Enough engines were seen to compute it.")
+    session.add(row)
+    session.flush()
+    return promotion
+
+
+def refuse(session: Session, request_id: str, reason: str) -> bool:
+    """The engines cannot be trusted with it: nothing changes, and the reason is kept."""
+    row = _held(session, request_id)
+    if row.state != RequestState.WAITING:
+        return False
+    _end(row, RequestState.REFUSED, reason)
+    session.add(row)
+    adapter = adapters.by_id(session, row.adapter_id)
+    if adapter and adapter.cycle_id:
+        cycle = session.get_one(Cycle, adapter.cycle_id)
+        if cycle.state == CycleState.PROMOTED:
+            cycle.state, cycle.reason = CycleState.REFUSED, f"It did not go live: {reason}"
+            session.add(cycle)
+    session.flush()
+    return True
+
+
+def _held(session: Session, request_id: str) -> PromotionRequest:
+    row = session.get_one(PromotionRequest, request_id)
+    adapters.lock(session, session.get_one(Assistant, row.assistant_id))
+    session.refresh(row)
+    return row
+
+
+def _end(row: PromotionRequest, state: RequestState, outcome: str) -> None:
+    row.state, row.outcome, row.decided_at = state, outcome, now()

@@ -1,0 +1,120 @@
+"""What speaks for an assistant now, and what may soon: one look at the database, as plain facts.
+
+The service looks twice a second and decides from this (service/hot_swap.py); nothing here asks an engine.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from feedback import adapters, assistants, cycles, promotions, trials
+from feedback.swap_tables import PromotionRequest, Trial, TrialKind
+from feedback.tables import Adapter, Assistant, Conversation, Cycle, CycleState, Promotion
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One assistant's adapters. None stands for the base model wherever an adapter may be None."""
+
+    assistant: Assistant
+    live: Adapter | None
+    since: datetime | None
+    """When it went live; None while nothing was ever promoted."""
+    rollback: Adapter | None
+    request: PromotionRequest | None
+    requested: Adapter | None
+    trial: Trial | None
+    candidate: Adapter | None
+    withdrawn: frozenset[str]
+    """Ids of adapters that were taken out of service: by a rollback, or by a trial that went badly."""
+    awaited: tuple[Adapter, ...] = ()
+    """Candidates that are examined, or wait for a person."""
+
+    @property
+    def wanted(self) -> list[Adapter]:
+        """What every engine should hold, most urgent first."""
+        ordered = [self.live, self.requested, self.candidate, self.rollback]
+        return list({each.id: each for each in ordered if each}.values())
+
+    def voice(self, who: str) -> tuple[Adapter | None, str | None]:
+        """The adapter for a new conversation with `who`, and the canary it counts for, if any.
+
+        The same person meets the same arm for as long as the trial lasts.
+        """
+        trial = self.trial
+        if trial is None or trial.kind != TrialKind.CANARY:
+            return self.live, None
+        chosen = self.candidate if in_share(f"{trial.id}:{who}", trial.share) else self.live
+        return chosen, trial.id
+
+    def moves(self, conversation: Conversation, now: datetime) -> bool:
+        """Whether a running conversation takes the live adapter at its next turn."""
+        if conversation.adapter_id == (self.live.id if self.live else None):
+            return False
+        policy = assistants.swap_policy_of(self.assistant)
+        if policy.leave_withdrawn and conversation.adapter_id in self.withdrawn:
+            return True
+        on_trial = self.trial is not None and self.trial.id == conversation.trial_id
+        if policy.move_after_minutes is None or self.since is None or on_trial:
+            return False
+        return now >= self.since + timedelta(minutes=policy.move_after_minutes)
+
+
+def in_share(key: str, share: float) -> bool:
+    """Whether a key falls into a share, 0 to 1: evenly, and always alike."""
+    drawn = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+    return drawn < share
+
+
+def of(session: Session, assistant: Assistant) -> Standing:
+    """An assistant's standing."""
+    past = adapters.history(session, assistant)
+    request = promotions.waiting(session, assistant)
+    trial = trials.running(session, assistant)
+    before = adapters.back_to(session, assistant) if past else None
+    return Standing(
+        assistant,
+        adapters.by_id(session, past[0].adapter_id) if past else None,
+        past[0].created_at if past else None,
+        adapters.by_id(session, before.adapter_id) if before else None,
+        request,
+        adapters.by_id(session, request.adapter_id) if request else None,
+        trial,
+        adapters.by_id(session, trial.adapter_id) if trial else None,
+        frozenset(_withdrawn(session, assistant, past)),
+        tuple(_awaited(session, assistant)),
+    )
+
+
+def _withdrawn(session: Session, assistant: Assistant, past: list[Promotion]) -> set[str]:
+    """Adapters whose last word was a rollback: as a promotion that was undone, or as a canary."""
+    gone: set[str | None] = set()
+    newest: dict[str | None, Promotion] = {}
+    for number, promotion in enumerate(past):
+        if promotion.adapter_id not in newest:
+            newest[promotion.adapter_id] = promotion
+            if number and past[number - 1].rolls_back:
+                gone.add(promotion.adapter_id)
+    for trial in trials.rolled_back(session, assistant):
+        later = newest.get(trial.adapter_id)
+        if later is None or later.created_at < (trial.ended_at or later.created_at):
+            gone.add(trial.adapter_id)
+    live = past[0].adapter_id if past else None
+    return {each for each in gone if each and each != live}
+
+
+def _awaited(session: Session, assistant: Assistant) -> list[Adapter]:
+    open_states = (*cycles.OPEN, CycleState.AWAITING)
+    query = (
+        select(Adapter)
+        .join(Cycle, col(Cycle.id) == Adapter.cycle_id)
+        .where(Adapter.assistant_id == assistant.id, col(Cycle.state).in_(open_states))
+    )
+    return list(session.exec(query))
+
+
+def every(session: Session) -> dict[str, Standing]:
+    """Every assistant's standing, by the assistant's id."""
+    return {each.id: of(session, each) for each in assistants.every(session)}

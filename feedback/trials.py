@@ -1,0 +1,327 @@
+"""Trials: a candidate meets real customers before it is live, as a canary or as a shadow.
+
+Starting, ending and what happened in both arms. Whether that is worse is judged by the service
+(service/trials.py), with no SQL; here is all of the SQL and no statistics.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlmodel import Session, col, func, select
+
+from feedback import adapters
+from feedback.desk_tables import Handover
+from feedback.errors import Conflict, Invalid, NotFound
+from feedback.swap_tables import Trial, TrialKind, TrialState
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    FeedbackState,
+    Message,
+    MessageState,
+    Role,
+    Speaker,
+    now,
+)
+
+SIGNALS = ("thumbs_down", "flag", "handover", "error", "slow")
+"""What is counted against an arm, per conversation; each happens or does not."""
+
+
+class TrialPolicy(BaseModel):
+    """How a trial is judged and what may follow by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alpha: float = Field(
+        0.05, gt=0, lt=0.5, description="Chance of rolling back a candidate that is not worse."
+    )
+    margin: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="A share of conversations going wrong more often than with the live adapter by "
+        "no more than this is no reason to roll back.",
+    )
+    window_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="A conversation counts for what happened within this time of its beginning.",
+    )
+    slow_ms: int | None = Field(
+        None,
+        gt=0,
+        description="A first word later than this is slow. None: later than 95 % of the live "
+        "adapter's were when the trial began.",
+    )
+    grow_to: list[float] = Field(
+        default_factory=list,
+        description="Shares to grow to, one after the other, each time it is shown to be no worse.",
+    )
+    promote: bool = Field(
+        False, description="Ask for promotion once it is shown to be no worse at the last share."
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one conversation under a trial went, as far as it can be told yet."""
+
+    conversation_id: str
+    is_candidate: bool
+    began_at: datetime
+    bad: dict[str, bool]
+    """By signal: whether it happened."""
+    settled: dict[str, bool]
+    """By signal: whether that can still change."""
+
+
+def start(
+    session: Session,
+    assistant: Assistant,
+    adapter: Adapter,
+    kind: TrialKind,
+    share: float,
+    started_by: str,
+    reason: str,
+    policy: TrialPolicy | None = None,
+) -> Trial:
+    """Begin a trial. One runs per assistant at a time."""
+    adapters.lock(session, assistant)
+    adapters.check_fits(assistant, adapter)
+    policy = policy or TrialPolicy()
+    _check_shares(share, policy)
+    if other := running(session, assistant):
+        raise Conflict(f"Trial {other.id!r} is running; stop it before another one begins.")
+    live = adapters.live_adapter(session, assistant)
+    if live is not None and live.id == adapter.id:
+        raise Conflict(f"{adapter.name!r} is live; a trial compares another adapter with it.")
+    kept = policy.model_dump()
+    kept["slow_ms"] = policy.slow_ms or _usual_slowness_ms(session, assistant, live)
+    trial = Trial(
+        assistant_id=assistant.id,
+        adapter_id=adapter.id,
+        live_adapter_id=live.id if live else None,
+        kind=kind,
+        share=share,
+        policy=kept,
+        started_by=started_by,
+        reason=reason,
+    )
+    session.add(trial)
+    session.flush()
+    return trial
+
+
+def policy_from(given: dict[str, Any]) -> TrialPolicy:
+    """A policy from outside, or Invalid naming what is wrong with it."""
+    try:
+        return TrialPolicy.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        what = ".".join(str(part) for part in problem["loc"])
+        raise Invalid(f"Found {what} {problem['input']!r}: {problem['msg']}.") from None
+
+
+def policy_of(trial: Trial) -> TrialPolicy:
+    """How a trial is judged."""
+    return TrialPolicy(**trial.policy)
+
+
+def _check_shares(share: float, policy: TrialPolicy) -> None:
+    shares = [share, *policy.grow_to]
+    if not all(0 < each < 1 for each in shares) or shares != sorted(set(shares)):
+        raise Invalid(
+            f"Found the shares {shares!r}; expected numbers between 0 and 1, each larger than the "
+            "one before: without a share for the live adapter there is nothing to compare with."
+        )
+
+
+def _usual_slowness_ms(session: Session, assistant: Assistant, live: Adapter | None) -> int:
+    """The 95th percentile of the live adapter's last thousand first words; 10 s where there are few."""
+    times = session.exec(
+        select(Message.time_to_first_token_ms)
+        .join(Conversation, col(Conversation.id) == Message.conversation_id)
+        .where(
+            Conversation.assistant_id == assistant.id,
+            Message.adapter_id == (live.id if live else None),
+            col(Message.time_to_first_token_ms).is_not(None),
+        )
+        .order_by(col(Message.id).desc())
+        .limit(1000)
+    ).all()
+    ordered = sorted(time for time in times if time is not None)
+    return ordered[int(len(ordered) * 0.95)] if len(ordered) >= 20 else 10_000
+
+
+def running(session: Session, assistant: Assistant) -> Trial | None:
+    """The trial under way, if any."""
+    return session.exec(
+        select(Trial).where(Trial.assistant_id == assistant.id, Trial.state == TrialState.RUNNING)
+    ).first()
+
+
+def all_running(session: Session) -> list[Trial]:
+    """The trials under way, of every assistant."""
+    return list(
+        session.exec(select(Trial).where(Trial.state == TrialState.RUNNING).order_by(col(Trial.id)))
+    )
+
+
+def rolled_back(session: Session, assistant: Assistant) -> list[Trial]:
+    """Trials that ended badly."""
+    return list(
+        session.exec(
+            select(Trial).where(
+                Trial.assistant_id == assistant.id, Trial.state == TrialState.ROLLED_BACK
+            )
+        )
+    )
+
+
+def every(session: Session, assistant: Assistant) -> list[Trial]:
+    """An assistant's trials, newest first."""
+    return list(
+        session.exec(
+            select(Trial).where(Trial.assistant_id == assistant.id).order_by(col(Trial.id).desc())
+        )
+    )
+
+
+def get(session: Session, trial_id: str) -> Trial:
+    """A trial, or NotFound."""
+    found = session.get(Trial, trial_id)
+    if found is None:
+        raise NotFound(f"There is no trial {trial_id!r}. See `understudy adapters trials list`.")
+    return found
+
+
+def end(session: Session, trial_id: str, state: TrialState, ended_by: str, outcome: str) -> bool:
+    """End a trial; False when it had ended already. No new conversation begins under it."""
+    trial = session.exec(select(Trial).where(Trial.id == trial_id).with_for_update()).one()
+    session.refresh(trial)
+    if trial.state != TrialState.RUNNING:
+        return False
+    trial.state, trial.outcome, trial.ended_by, trial.ended_at = state, outcome, ended_by, now()
+    session.add(trial)
+    session.flush()
+    return True
+
+
+def stop(session: Session, trial: Trial, stopped_by: str, reason: str) -> Trial:
+    """A person ends a trial: the candidate takes no further conversation; those under way keep it."""
+    if not end(session, trial.id, TrialState.STOPPED, stopped_by, reason):
+        raise Conflict(f"Trial {trial.id!r} has ended already: {trial.state}.")
+    return trial
+
+
+def judged(
+    session: Session, trial: Trial, verdict: str, evidence: dict[str, Any], share: float
+) -> None:
+    """Keep what was found, and the share that follows from it."""
+    row = session.exec(select(Trial).where(Trial.id == trial.id).with_for_update()).one()
+    if row.state == TrialState.RUNNING:
+        row.verdict, row.evidence, row.share, row.judged_at = verdict, evidence, share, now()
+        session.add(row)
+        session.flush()
+
+
+def outcomes(session: Session, trial: Trial, at: datetime) -> list[Outcome]:
+    """Every conversation of a canary that has an answer, in the order they began."""
+    policy = policy_of(trial)
+    window = timedelta(seconds=policy.window_seconds)
+    first = _first_answers(session, trial)
+    bad = {
+        "thumbs_down": _disliked(session, trial, window, FeedbackKind.RATING),
+        "flag": _disliked(session, trial, window, FeedbackKind.FLAG),
+        "handover": _handed_over(session, trial, window),
+    }
+    begun = session.exec(
+        select(Conversation.id, Conversation.created_at)
+        .where(Conversation.trial_id == trial.id)
+        .order_by(col(Conversation.id))
+    ).all()
+    return [
+        _outcome(trial, policy, row, first[row[0]], bad, at) for row in begun if row[0] in first
+    ]
+
+
+def _outcome(
+    trial: Trial,
+    policy: TrialPolicy,
+    begun: tuple[str, datetime],
+    first: tuple[str, str | None, int | None],
+    late: dict[str, set[str]],
+    at: datetime,
+) -> Outcome:
+    """What a conversation counts for. Its first answer tells at once whether it failed or was slow."""
+    ident, began_at = begun
+    state, adapter_id, first_word_ms = first
+    over = at >= began_at + timedelta(seconds=policy.window_seconds)
+    bad = {signal: ident in found for signal, found in late.items()}
+    settled = {signal: over or happened for signal, happened in bad.items()}
+    answered = state != MessageState.WRITING
+    bad["error"] = state == MessageState.FAILED
+    bad["slow"] = first_word_ms is not None and first_word_ms > (policy.slow_ms or 10_000)
+    settled["error"] = settled["slow"] = answered
+    return Outcome(ident, adapter_id == trial.adapter_id, began_at, bad, settled)
+
+
+def _first_answers(session: Session, trial: Trial) -> dict[str, tuple[str, str | None, int | None]]:
+    """By conversation: how the bot's first answer ended, who spoke, when its first word came, ms."""
+    rows = session.exec(
+        select(
+            Message.conversation_id,
+            Message.state,
+            Message.adapter_id,
+            Message.time_to_first_token_ms,
+        )
+        .join(Conversation, col(Conversation.id) == Message.conversation_id)
+        .where(
+            Conversation.trial_id == trial.id,
+            Message.speaker == Speaker.ASSISTANT,
+            Message.position == 1,
+        )
+    )
+    return {ident: (state, adapter, first_ms) for ident, state, adapter, first_ms in rows}
+
+
+def _disliked(session: Session, trial: Trial, window: timedelta, kind: FeedbackKind) -> set[str]:
+    """Conversations with such a word of the customer's within the window."""
+    query = (
+        select(Conversation.id, Conversation.created_at, func.min(Feedback.created_at))
+        .join(Message, col(Message.conversation_id) == Conversation.id)
+        .join(Feedback, col(Feedback.message_id) == Message.id)
+        .where(
+            Conversation.trial_id == trial.id,
+            Feedback.kind == kind,
+            Feedback.author_role == Role.CUSTOMER,
+            Feedback.state != FeedbackState.WITHDRAWN,
+        )
+        .group_by(col(Conversation.id), col(Conversation.created_at))
+    )
+    if kind == FeedbackKind.RATING:
+        query = query.where(Feedback.value == -1)
+    return _within(session, query, window)
+
+
+def _handed_over(session: Session, trial: Trial, window: timedelta) -> set[str]:
+    query = (
+        select(Conversation.id, Conversation.created_at, func.min(Handover.created_at))
+        .join(Handover, col(Handover.conversation_id) == Conversation.id)
+        .where(Conversation.trial_id == trial.id)
+        .group_by(col(Conversation.id), col(Conversation.created_at))
+    )
+    return _within(session, query, window)
+
+
+def _within(session: Session, query: Any, window: timedelta) -> set[str]:
+    return {
+        ident for ident, began_at, happened_at in session.exec(query)
+        if happened_at <= began_at + window
+    }  # fmt: skip
