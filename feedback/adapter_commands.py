@@ -1,18 +1,17 @@
 """`understudy adapters`: what was learned, what is live, and the way forward and back.
 
-Promoting and rolling back only write a row; the running service notices it and moves the engine.
+Promoting and rolling back only ask: a running service moves its engines and decides.
 """
 
 import time
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants
+from feedback import adapter_folder, adapters, assistants, promotions
 from feedback.database import reading, writing
-from feedback.errors import Invalid
+from feedback.errors import Conflict, Invalid
 from feedback.printing import (
     AssistantOption,
     CommandGroup,
@@ -22,7 +21,8 @@ from feedback.printing import (
     print_records,
     say,
 )
-from feedback.tables import Adapter, Assistant, Promotion, Swap
+from feedback.swap_tables import PromotionRequest, RequestState
+from feedback.tables import Adapter, Assistant, Swap
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -42,7 +42,7 @@ By = Annotated[str, typer.Option("--by", help="Who decides this.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the promotion.")]
 Wait = Annotated[
     float,
-    typer.Option(min=0, help="Seconds to wait for a service to say that its engine holds it."),
+    typer.Option(min=0, help="Seconds to wait for a running service to decide."),
 ]
 
 
@@ -118,19 +118,42 @@ def history(assistant: AssistantOption = None, as_json: JsonOption = False) -> N
     print_records(rows, as_json, nothing="Nothing was ever promoted; the base model answers.")
 
 
+@app.command(epilog=examples("understudy adapters requests --json"))
+def requests(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """What was asked to go live and what became of it, newest first; also what was refused."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        names = {adapter.id: adapter.name for adapter in adapters.every(session, owner)}
+        rows = [
+            {
+                "adapter": names.get(asked.adapter_id or "", adapters.BASE),
+                "state": asked.state,
+                "by": asked.requested_by,
+                "reason": asked.reason,
+                "outcome": asked.outcome,
+                "at": asked.created_at,
+            }
+            for asked in promotions.every(session, owner)
+        ]
+    print_records(rows, as_json, nothing="Nothing was asked for yet.")
+
+
 @app.command(
     epilog=examples(
         'understudy adapters promote shop-v3-1a2b3c4d --by mara --reason "Better on refunds."'
     )
 )
 def promote(name: Name, by: By, reason: Reason, wait: Wait = 30.0) -> None:
-    """Make an adapter live for new conversations. Conversations under way keep their voice."""
+    """Make an adapter live for new conversations, once the engines were seen to compute it.
+
+    Conversations under way keep their voice. Without a running service the request waits for one.
+    """
     with writing() as session:
         adapter = adapters.get(session, name)
         owner = assistants.by_id(session, adapter.assistant_id)
+        asked = promotions.request(session, owner, adapter, by, reason)
         before = adapters.live_adapter(session, owner)
-        promotion = adapters.promote(session, owner, adapter, by, reason)
-    _tell(promotion, before, adapter, wait)
+    _tell(asked, before, adapter, wait)
 
 
 @app.command(
@@ -154,35 +177,37 @@ def rollback(
         owner = assistants.only(session, assistant)
         before = adapters.live_adapter(session, owner)
         if to is None:
-            promotion = adapters.roll_back(session, owner, by, reason)
+            asked = promotions.request_rollback(session, owner, by, reason)
         else:
             target = None if to == adapters.BASE else adapters.get(session, to)
-            promotion = adapters.promote(session, owner, target, by, reason)
-        after = adapters.live_adapter(session, owner)
-    _tell(promotion, before, after, wait)
+            asked = promotions.request(session, owner, target, by, reason, rolls_back=True)
+        after = adapters.by_id(session, asked.adapter_id)
+    _tell(asked, before, after, wait)
 
 
 def _tell(
-    promotion: Promotion, before: Adapter | None, after: Adapter | None, wait_seconds: float
+    asked: PromotionRequest, before: Adapter | None, after: Adapter | None, wait_seconds: float
 ) -> None:
     names = [adapter.name if adapter else adapters.BASE for adapter in (before, after)]
-    say(f"Promotion {promotion.sequence}: {names[0]} → {names[1]}, by {promotion.approved_by}.")
-    if after is None:
-        say("The base model needs no swap; new conversations go to it.")
-        return
-    swap = _swap_after(after, promotion.created_at, wait_seconds)
-    say(_word_of(swap) if swap else "No service has reported yet. Is one running? The row stands.")
+    say(f"Asked for by {asked.requested_by}: {names[0]} → {names[1]}.")
+    ended = _decided(asked, wait_seconds)
+    if ended.state == RequestState.WAITING:
+        say(
+            "No service has decided yet. Is one running? The request stands, and goes on by itself."
+        )
+    elif ended.state == RequestState.DONE:
+        say(f"{names[1]} is live. {ended.outcome}")
+    else:
+        raise Conflict(f"It did not go live, and nothing changed: {ended.outcome}")
 
 
-def _swap_after(adapter: Adapter, moment: datetime, wait_seconds: float) -> Swap | None:
+def _decided(asked: PromotionRequest, wait_seconds: float) -> PromotionRequest:
     deadline = time.monotonic() + wait_seconds
     while True:
         with reading() as session:
-            swap = adapters.last_swap(session, adapter)
-        if swap is not None and swap.created_at > moment:
-            return swap
-        if time.monotonic() >= deadline:
-            return None
+            row = promotions.get(session, asked.id)
+        if row.state != RequestState.WAITING or time.monotonic() >= deadline:
+            return row
         time.sleep(POLL_SECONDS)
 
 

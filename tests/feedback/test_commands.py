@@ -12,9 +12,17 @@ from sqlalchemy import Engine
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from feedback import adapter_commands, adapters, assistants, commands, corrections, datasets
+from feedback import (
+    adapter_commands,
+    adapters,
+    assistants,
+    commands,
+    corrections,
+    datasets,
+    promotions,
+)
 from feedback.database import reading, writing
-from feedback.errors import Invalid, NotFound
+from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Adapter, Assistant
 from tests.feedback.said import NIGHT, SHOES, answered, built_adapter, corrected
 
@@ -171,41 +179,55 @@ def test_lineage_is_one_command_in_each_direction(shop: list[Adapter]) -> None:
         feedback("learned-from", "nobody")
 
 
-def test_promoting_and_rolling_back_say_what_changed(shop: list[Adapter]) -> None:
-    app, who = adapter_commands.app, ["--by", "mara", "--reason", "Better.", "--wait", "0"]
+def carry_out(database_engine: Engine) -> None:
+    """What a running service does once its engines compute what was asked for."""
+    with writing(database_engine) as session:
+        for asked in [promotions.waiting(session, each) for each in assistants.every(session)]:
+            if asked:
+                promotions.carry_out(session, asked.id)
+
+
+def test_promoting_and_rolling_back_say_what_changed(
+    shop: list[Adapter], database_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "feedback.adapter_commands.time.sleep", lambda _seconds: carry_out(database_engine)
+    )
+    app, who = adapter_commands.app, ["--by", "mara", "--reason", "Better."]
     one, two = (adapter.name for adapter in shop)
-    assert f"Promotion 1: base → {one}, by mara." in run(app, "promote", one, *who)
-    assert "No service has reported yet" in run(app, "promote", two, *who)
-    assert f"Promotion 3: {two} → {one}" in run(app, "rollback", *who)
-    shown = run(app, "rollback", "--to", "base", *who)
-    assert f"Promotion 4: {one} → base" in shown
-    assert "needs no swap" in shown
+    shown = run(app, "promote", one, *who)
+    assert f"Asked for by mara: base → {one}." in shown and f"{one} is live." in shown
+    assert f"{two} is live." in run(app, "promote", two, *who)
+    assert f"{two} → {one}" in run(app, "rollback", *who)
+    assert "base is live." in run(app, "rollback", "--to", "base", *who)
     past = as_json(app, "history")
     assert [row["adapter"] for row in past] == ["base", one, two, one]
     assert [row["live"] for row in as_json(app, "list")] == [False, False]
+    asked = as_json(app, "requests")
+    assert [row["state"] for row in asked] == ["done"] * 4
 
 
-@pytest.mark.parametrize(("verified", "verb"), [(True, "Verified"), (False, "Refused")])
-def test_the_word_of_the_service_is_waited_for(
-    shop: list[Adapter],
-    database_engine: Engine,
-    monkeypatch: pytest.MonkeyPatch,
-    verified: bool,
-    verb: str,
+def test_without_a_service_a_promotion_waits_and_says_so(shop: list[Adapter]) -> None:
+    app, who = adapter_commands.app, ["--by", "mara", "--reason", "Better.", "--wait", "0"]
+    assert "No service has decided yet" in run(app, "promote", shop[0].name, *who)
+    assert as_json(app, "history") == []
+    [asked] = as_json(app, "requests")
+    assert (asked["adapter"], asked["state"]) == (shop[0].name, "waiting")
+
+
+def test_a_promotion_the_engines_refuse_is_an_error_with_their_reason(
+    shop: list[Adapter], database_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with writing(database_engine) as session:
-        adapters.record_swap(session, shop[0], "engine-1", not verified, "Long ago.")
-
-    def service_reports(_seconds: float) -> None:
+    def refuse(_seconds: float) -> None:
         with writing(database_engine) as session:
-            adapters.record_swap(session, shop[0], "engine-1", verified, "Probed.")
+            asked = promotions.waiting(session, assistants.get(session, "shop"))
+            assert asked is not None
+            promotions.refuse(session, asked.id, "It differs from the trainer's.")
 
-    monkeypatch.setattr("feedback.adapter_commands.time.sleep", service_reports)
-    shown = run(
-        adapter_commands.app, "promote", shop[0].name, "--by", "mara", "--reason", "Better."
-    )
-    assert f"{verb} on engine-1: Probed." in shown
-    assert "Long ago" not in shown
+    monkeypatch.setattr("feedback.adapter_commands.time.sleep", refuse)
+    with pytest.raises(Conflict, match=r"nothing changed: It differs"):
+        run(adapter_commands.app, "promote", shop[0].name, "--by", "mara", "--reason", "Better.")
+    assert as_json(adapter_commands.app, "history") == []
 
 
 def test_a_changed_adapter_is_shown_as_such(shop: list[Adapter]) -> None:

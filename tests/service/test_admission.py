@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import httpx
@@ -155,7 +156,7 @@ def test_a_customer_who_is_sent_away_is_told_when_to_come_back_and_nothing_was_s
     busy = [threading.Thread(target=talk, args=(each,)) for each in talks[:2]]
     for number, thread in enumerate(busy):
         thread.start()
-        eventually(lambda number=number: len(_said(customer, talks[number])) == 2)
+        eventually(partial(_is_asked, customer, talks[number]))
     refused = eventually(lambda: _refused(customer, talks[2]))
     assert int(refused.headers["Retry-After"]) > 0
     assert "The queue is full" in refused.json()["error"]["message"]
@@ -163,6 +164,10 @@ def test_a_customer_who_is_sent_away_is_told_when_to_come_back_and_nothing_was_s
     for thread in busy:
         thread.join()
     assert ask(customer, talks[2], "Hi", key="again").status_code == 201
+
+
+def _is_asked(customer: httpx.Client, conversation: str) -> bool:
+    return len(_said(customer, conversation)) == 2
 
 
 def _said(customer: httpx.Client, conversation: str) -> list[Any]:
