@@ -38,16 +38,16 @@ class Standing:
         ordered = [self.live, self.requested, self.candidate, self.rollback]
         return list({each.id: each for each in ordered if each}.values())
 
-    def voice(self, who: str) -> tuple[Adapter | None, str | None]:
-        """The adapter for a new conversation with `who`, and the canary it counts for, if any.
+    def draw(self, who: str) -> str | None:
+        """The arm of the canary that a new conversation with `who` falls into; None without a canary.
 
-        The same person meets the same arm for as long as the trial lasts.
+        The same person meets the same arm for as long as the trial lasts, also when its share grows
+        unless that brings them to the candidate.
         """
         trial = self.trial
         if trial is None or trial.kind != TrialKind.CANARY:
-            return self.live, None
-        chosen = self.candidate if in_share(f"{trial.id}:{who}", trial.share) else self.live
-        return chosen, trial.id
+            return None
+        return trials.CANDIDATE if in_share(f"{trial.id}:{who}", trial.share) else trials.LIVE
 
     def moves(self, conversation: Conversation, now: datetime) -> bool:
         """Whether a running conversation takes the live adapter at its next turn."""

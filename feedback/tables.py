@@ -254,7 +254,11 @@ class Conversation(SQLModel, table=True):
     external_id: str | None = Field(default=None, max_length=200)
     topic: str | None = Field(default=None, max_length=120)
     trial_id: str | None = Field(default=None, index=True, max_length=26)
-    """The canary it counts for, in either arm: who gave its first answer says which."""
+    """The canary it counts for, in either arm."""
+    trial_arm: str | None = Field(default=None, max_length=12)
+    """The arm as it was drawn, candidate or live, whoever had to answer later."""
+    trial_share: float | None = None
+    """The candidate's share at that draw."""
     transcript_sha256: str | None = Field(default=None, index=True, max_length=64)
     created_at: datetime = columns.time()
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
 from feedback import adapters
@@ -16,6 +17,7 @@ from feedback.desk_tables import Handover
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.swap_tables import Trial, TrialKind, TrialState
 from feedback.tables import (
+    UNSEEN,
     Adapter,
     Assistant,
     Conversation,
@@ -29,8 +31,14 @@ from feedback.tables import (
     now,
 )
 
-SIGNALS = ("thumbs_down", "flag", "handover", "error", "slow")
-"""What is counted against an arm, per conversation; each happens or does not."""
+CANDIDATE, LIVE = "candidate", "live"
+"""The two arms of a canary."""
+MARGINS = {"thumbs_down": 0.02, "handover": 0.03, "flag": 0.01, "error": 0.01, "slow": 0.03}
+"""What is counted against an arm, per conversation, each of which happens or does not; and by how much
+more often it may happen with the candidate, as a difference of rates, before that is a reason to roll back.
+"""
+SLOW_MS = 10_000
+"""A first word later than this is slow, where too little was said to know what is usual."""
 
 
 class TrialPolicy(BaseModel):
@@ -41,12 +49,13 @@ class TrialPolicy(BaseModel):
     alpha: float = Field(
         0.05, gt=0, lt=0.5, description="Chance of rolling back a candidate that is not worse."
     )
-    margin: float = Field(
-        0.02,
-        ge=0,
-        lt=1,
-        description="A share of conversations going wrong more often than with the live adapter by "
-        "no more than this is no reason to roll back.",
+    alpha_pass: float = Field(
+        0.05, gt=0, lt=0.5, description="Chance of calling a worse candidate no worse."
+    )
+    margins: dict[str, float] = Field(
+        default_factory=lambda: dict(MARGINS),
+        description="By signal, how much more often it may happen with the candidate: 0.02 is two "
+        "points. A signal left out is not judged.",
     )
     window_seconds: float = Field(
         300.0,
@@ -70,15 +79,14 @@ class TrialPolicy(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one conversation under a trial went, as far as it can be told yet."""
+    """How one conversation under a trial went; None where that cannot be known yet."""
 
     conversation_id: str
-    is_candidate: bool
-    began_at: datetime
-    bad: dict[str, bool]
-    """By signal: whether it happened."""
-    settled: dict[str, bool]
-    """By signal: whether that can still change."""
+    unit: str
+    """For whom the arm was drawn: a customer, or a conversation with nobody known."""
+    candidate: bool
+    share: float
+    bad: dict[str, bool | None]
 
 
 def start(
@@ -128,12 +136,37 @@ def policy_from(given: dict[str, Any]) -> TrialPolicy:
         raise Invalid(f"Found {what} {problem['input']!r}: {problem['msg']}.") from None
 
 
+def pairs(session: Session, trial: Trial, limit: int = 1000) -> list[tuple[Message, Message]]:
+    """What the live adapter said and what the shadow would have said instead, oldest first."""
+    said = aliased(Message)
+    rows = session.exec(
+        select(said, Message)
+        .join(Message, col(Message.reply_to_id) == said.reply_to_id)
+        .where(
+            Message.state == MessageState.SHADOW,
+            Message.adapter_id == trial.adapter_id,
+            Message.created_at >= trial.created_at,
+            col(said.state).not_in(UNSEEN),
+            said.speaker == Speaker.ASSISTANT,
+        )
+        .order_by(col(Message.id).desc())
+        .limit(limit)
+    )
+    return [(live, shadow) for live, shadow in rows][::-1]
+
+
 def policy_of(trial: Trial) -> TrialPolicy:
     """How a trial is judged."""
     return TrialPolicy(**trial.policy)
 
 
 def _check_shares(share: float, policy: TrialPolicy) -> None:
+    unknown = sorted(policy.margins.keys() - MARGINS.keys())
+    if unknown or not policy.margins or not all(0 <= m < 1 for m in policy.margins.values()):
+        raise Invalid(
+            f"Found the margins {policy.margins!r}; expected at least one of {', '.join(MARGINS)}, "
+            "each from 0 up to 1."
+        )
     shares = [share, *policy.grow_to]
     if not all(0 < each < 1 for each in shares) or shares != sorted(set(shares)):
         raise Invalid(
@@ -156,7 +189,7 @@ def _usual_slowness_ms(session: Session, assistant: Assistant, live: Adapter | N
         .limit(1000)
     ).all()
     ordered = sorted(time for time in times if time is not None)
-    return ordered[int(len(ordered) * 0.95)] if len(ordered) >= 20 else 10_000
+    return ordered[int(len(ordered) * 0.95)] if len(ordered) >= 20 else SLOW_MS
 
 
 def running(session: Session, assistant: Assistant) -> Trial | None:
@@ -232,55 +265,51 @@ def judged(
 
 
 def outcomes(session: Session, trial: Trial, at: datetime) -> list[Outcome]:
-    """Every conversation of a canary that has an answer, in the order they began."""
+    """Every conversation of a canary, in the order they began, as far as their outcome is known."""
     policy = policy_of(trial)
     window = timedelta(seconds=policy.window_seconds)
     first = _first_answers(session, trial)
-    bad = {
+    happened = {
         "thumbs_down": _disliked(session, trial, window, FeedbackKind.RATING),
         "flag": _disliked(session, trial, window, FeedbackKind.FLAG),
         "handover": _handed_over(session, trial, window),
     }
     begun = session.exec(
-        select(Conversation.id, Conversation.created_at)
-        .where(Conversation.trial_id == trial.id)
-        .order_by(col(Conversation.id))
-    ).all()
-    return [
-        _outcome(trial, policy, row, first[row[0]], bad, at) for row in begun if row[0] in first
-    ]
+        select(Conversation).where(Conversation.trial_id == trial.id).order_by(col(Conversation.id))
+    )
+    return [_outcome(policy, each, first.get(each.id), happened, at) for each in begun]
 
 
 def _outcome(
-    trial: Trial,
     policy: TrialPolicy,
-    begun: tuple[str, datetime],
-    first: tuple[str, str | None, int | None],
-    late: dict[str, set[str]],
+    begun: Conversation,
+    first: tuple[str, int | None] | None,
+    happened: dict[str, set[str]],
     at: datetime,
 ) -> Outcome:
-    """What a conversation counts for. Its first answer tells at once whether it failed or was slow."""
-    ident, began_at = begun
-    state, adapter_id, first_word_ms = first
-    over = at >= began_at + timedelta(seconds=policy.window_seconds)
-    bad = {signal: ident in found for signal, found in late.items()}
-    settled = {signal: over or happened for signal, happened in bad.items()}
-    answered = state != MessageState.WRITING
-    bad["error"] = state == MessageState.FAILED
-    bad["slow"] = first_word_ms is not None and first_word_ms > (policy.slow_ms or 10_000)
-    settled["error"] = settled["slow"] = answered
-    return Outcome(ident, adapter_id == trial.adapter_id, began_at, bad, settled)
+    """The first answer tells whether it failed or was slow; the rest is open until the window ends."""
+    over = at >= begun.created_at + timedelta(seconds=policy.window_seconds)
+    bad: dict[str, bool | None] = {
+        signal: True if begun.id in found else (False if over else None)
+        for signal, found in happened.items()
+    }
+    state, first_word_ms = first or (None, None)
+    known = over or state not in (None, MessageState.WRITING)
+    bad["error"] = state == MessageState.FAILED if known else None
+    bad["slow"] = (first_word_ms or 0) > (policy.slow_ms or SLOW_MS) if known else None
+    return Outcome(
+        begun.id,
+        begun.customer_id or begun.id,
+        begun.trial_arm == CANDIDATE,
+        begun.trial_share or 0.0,
+        bad,
+    )
 
 
-def _first_answers(session: Session, trial: Trial) -> dict[str, tuple[str, str | None, int | None]]:
-    """By conversation: how the bot's first answer ended, who spoke, when its first word came, ms."""
+def _first_answers(session: Session, trial: Trial) -> dict[str, tuple[str, int | None]]:
+    """By conversation: how the bot's first answer ended, and when its first word came, ms."""
     rows = session.exec(
-        select(
-            Message.conversation_id,
-            Message.state,
-            Message.adapter_id,
-            Message.time_to_first_token_ms,
-        )
+        select(Message.conversation_id, Message.state, Message.time_to_first_token_ms)
         .join(Conversation, col(Conversation.id) == Message.conversation_id)
         .where(
             Conversation.trial_id == trial.id,
@@ -288,7 +317,7 @@ def _first_answers(session: Session, trial: Trial) -> dict[str, tuple[str, str |
             Message.position == 1,
         )
     )
-    return {ident: (state, adapter, first_ms) for ident, state, adapter, first_ms in rows}
+    return {ident: (state, first_word_ms) for ident, state, first_word_ms in rows}
 
 
 def _disliked(session: Session, trial: Trial, window: timedelta, kind: FeedbackKind) -> set[str]:

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 from anyio import to_thread
@@ -24,6 +25,7 @@ from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid, NotFound, Unavailable, UnderstudyError
 from feedback.standing import Standing
 from feedback.tables import Adapter, Assistant, now
+from feedback.trials import CANDIDATE
 from service.fleet import Fleet
 from service.member import Member, Word
 from service.probe import ProbeFailed
@@ -35,6 +37,16 @@ LOOK_SECONDS = 5.0
 """Who asks engines without watching them looks again after this time."""
 RETIRE_SECONDS = 15.0
 """How often to see whether something can be unloaded."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Who speaks in a new conversation (None: the base model), and the canary's arm it falls into."""
+
+    adapter: Adapter | None
+    trial_id: str | None = None
+    trial_arm: str | None = None
+    trial_share: float | None = None
 
 
 class HotSwap:
@@ -119,19 +131,22 @@ class HotSwap:
         """An assistant's adapters as last read, at most one look ago."""
         return self._standings.get(assistant_id)
 
-    async def voice(self, assistant: Assistant, who: str) -> tuple[Adapter | None, str | None]:
+    async def voice(self, assistant: Assistant, who: str) -> Voice:
         """The adapter for a new conversation with `who`, and the canary it counts for, if any."""
         if assistant.id not in self._standings:
             await self._read()
         standing = self._standings[assistant.id]
-        chosen, trial_id = standing.voice(who)
-        candidate = standing.candidate
-        if trial_id and candidate and not any(m.holds(candidate) for m in self.fleet.up):
-            return standing.live, None  # not verified yet: nobody meets it, nothing is counted
-        if chosen is not None and self._is_refused_everywhere(chosen):
-            log.error("adapter=%s is refused on every engine", chosen.name)
-            return standing.rollback, None
-        return chosen, trial_id
+        trial, candidate = standing.trial, standing.candidate
+        # Before it is verified nobody meets it, and neither arm counts.
+        if trial and candidate and any(member.holds(candidate) for member in self.fleet.up):
+            arm = standing.draw(who)
+            if arm is not None:
+                chosen = candidate if arm == CANDIDATE else standing.live
+                return Voice(chosen, trial.id, arm, trial.share)
+        if standing.live is not None and self._is_refused_everywhere(standing.live):
+            log.error("adapter=%s is refused on every engine", standing.live.name)
+            return Voice(standing.rollback)
+        return Voice(standing.live)
 
     def _is_refused_everywhere(self, adapter: Adapter) -> bool:
         words = [member.word_on(adapter) for member in self.fleet.up]

@@ -123,13 +123,13 @@ class Turns:
     ) -> Conversation:
         """A new conversation in the voice that is live now; `whose`: api_key_id or site_id."""
         ident = new_id()
-        adapter, trial_id = await self._hot_swap.voice(assistant, customer or ident)
+        voice = await self._hot_swap.voice(assistant, customer or ident)
 
         def store() -> Conversation:
             with writing(self._database) as session:
                 return conversations.begin(
-                    session, assistant, adapter, customer, channel,
-                    id=ident, trial_id=trial_id, **whose,
+                    session, assistant, voice.adapter, customer, channel, id=ident, trial_id=voice.trial_id,
+                    trial_arm=voice.trial_arm, trial_share=voice.trial_share, **whose,
                 )  # fmt: skip
 
         return await to_thread.run_sync(store)

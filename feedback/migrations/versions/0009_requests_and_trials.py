@@ -21,6 +21,8 @@ def upgrade() -> None:
         table.add_column(sa.Column("swap", sa.JSON(), nullable=False, server_default="{}"))
     # In place: SQLite would rewrite the two largest tables, and lose the search's triggers.
     op.add_column("conversation", sa.Column("trial_id", sa.String(length=26), nullable=True))
+    op.add_column("conversation", sa.Column("trial_arm", sa.String(length=12), nullable=True))
+    op.add_column("conversation", sa.Column("trial_share", sa.Float(), nullable=True))
     op.create_index(op.f("ix_conversation_trial_id"), "conversation", ["trial_id"])
     op.add_column("message", sa.Column("engine", sa.String(length=200), nullable=True))
     with op.batch_alter_table("promotion") as table:
@@ -120,6 +122,7 @@ def downgrade() -> None:
             batch.drop_column(column)
     op.drop_column("message", "engine")
     op.drop_index(op.f("ix_conversation_trial_id"), "conversation")
-    op.drop_column("conversation", "trial_id")
+    for column in ("trial_share", "trial_arm", "trial_id"):
+        op.drop_column("conversation", column)
     for name in ("ticket_proposal", "trial", "promotion_request"):
         op.drop_table(name)
