@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import doctor as doctor_checks
-from feedback import adapter_commands
+from feedback import adapter_commands, trial_commands
 from feedback import commands as feedback_commands
 from feedback.database import check_schema, migrate
 from feedback.errors import UnderstudyError
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 console = Console()
 app.add_typer(feedback_commands.app, name="feedback")
+adapter_commands.app.add_typer(trial_commands.app, name="trials")
 app.add_typer(adapter_commands.app, name="adapters")
 
 

@@ -15,7 +15,7 @@ from sqlmodel import Session, col, func, select
 from feedback import adapters
 from feedback.desk_tables import Handover
 from feedback.errors import Conflict, Invalid, NotFound
-from feedback.swap_tables import Trial, TrialKind, TrialState
+from feedback.swap_tables import ProposalState, TicketProposal, Trial, TrialKind, TrialState
 from feedback.tables import (
     UNSEEN,
     Adapter,
@@ -153,6 +153,47 @@ def pairs(session: Session, trial: Trial, limit: int = 1000) -> list[tuple[Messa
         .limit(limit)
     )
     return [(live, shadow) for live, shadow in rows][::-1]
+
+
+def answer_that_went_wrong(session: Session, trial: Trial, conversation_id: str) -> Message | None:
+    """The candidate's answer that a customer disliked, or else its first one in a conversation."""
+    if trial.kind == TrialKind.SHADOW:
+        return None
+    answers = session.exec(
+        select(Message)
+        .where(
+            Message.conversation_id == conversation_id,
+            Message.adapter_id == trial.adapter_id,
+            col(Message.state).not_in(UNSEEN),
+        )
+        .order_by(col(Message.position))
+    ).all()
+    disliked = set(
+        session.exec(
+            select(Feedback.message_id).where(
+                col(Feedback.message_id).in_([each.id for each in answers]),
+                Feedback.author_role == Role.CUSTOMER,
+            )
+        )
+    )
+    return next((each for each in answers if each.id in disliked), next(iter(answers), None))
+
+
+def proposed_by(session: Session, trial: Trial) -> int:
+    """How many of a trial's proposed tickets wait for a person."""
+    return session.exec(
+        select(func.count())
+        .select_from(TicketProposal)
+        .where(TicketProposal.trial_id == trial.id, TicketProposal.state == ProposalState.OPEN)
+    ).one()
+
+
+def kind_from(given: str) -> TrialKind:
+    """A kind of trial from outside, or Invalid naming those there are."""
+    try:
+        return TrialKind(given)
+    except ValueError:
+        raise Invalid(f"Found {given!r}; expected one of {', '.join(TrialKind)}.") from None
 
 
 def policy_of(trial: Trial) -> TrialPolicy:

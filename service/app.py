@@ -24,6 +24,7 @@ from service import (
     operator_api,
     people_api,
     review_api,
+    trial_api,
     widget_api,
 )
 from service.browsers import SecurityHeaders, SharedWithSites
@@ -33,6 +34,7 @@ from service.hot_swap import HotSwap
 from service.kept_secret import kept_secret
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
+from service.trials import Trials
 from service.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ DOORS = (
     feedback_api,
     operator_api,
     people_api,
+    trial_api,
     widget_api,
 )
 
@@ -106,16 +109,17 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     turns = Turns(app.state.database, hot_swap, settings)
     app.state.fleet, app.state.hot_swap, app.state.turns = fleet, hot_swap, turns
     await turns.close_abandoned()
-    watching = asyncio.create_task(hot_swap.watch())
+    trials = Trials(app.state.database, settings)
+    watching = [asyncio.create_task(each.watch()) for each in (hot_swap, trials)]
     told = {"feedback": feedback_settings(), "service": settings}
     try:
         with Reporting(app.state.database, "service", told):
             yield
     finally:
         app.state.leaving.set()
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
         await turns.stop()
         await fleet.close()
 

@@ -139,6 +139,13 @@ class ServiceSettings(PackageSettings):
     swap_retry_seconds: float = Field(
         60.0, gt=0, description="After this time an adapter that was refused may be tried again."
     )
+    trial_poll_seconds: float = Field(1.0, gt=0, description="How often running trials are judged.")
+    shadow_at_once: int = Field(
+        2,
+        ge=1,
+        description="Silent answers of a candidate computed at once; further ones are left out, so "
+        "that customers do not wait for them.",
+    )
     probe_tolerance: float = Field(
         0.05,
         gt=0,

@@ -39,6 +39,7 @@ from service.answering import Answer
 from service.hot_swap import HotSwap
 from service.member import Member
 from service.settings import ServiceSettings
+from service.shadow import Shadow
 from service.turn import Turn
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Turns:
             settings, lambda: settings.engine_max_num_seqs * max(1, len(hot_swap.fleet.up))
         )
         self._hot_swap = hot_swap
+        self.shadow = Shadow(database, hot_swap, self.admission, settings)
         self._settings = settings
         self._writer = writer_name(settings)
         self._running: dict[str, Turn] = {}
@@ -116,6 +118,7 @@ class Turns:
 
     async def stop(self) -> None:
         """Stop every running answer and wait until each part is stored."""
+        await self.shadow.stop()
         await asyncio.gather(*(turn.stop() for turn in list(self._running.values())))
 
     async def begin(
@@ -292,6 +295,8 @@ class Turns:
             )
         self._running.pop(turn.row.id, None)
         turn.finish(row, error)
+        if row.state == MessageState.COMPLETE:
+            self.shadow.follow(opened.assistant_id, row, opened.messages, opened.sampling)
 
     async def _while_the_bot_has_the_word(self, turn: Turn, work: Awaitable[None]) -> None:
         """`work`, ended at once when an agent takes the conversation, on whichever service they did."""

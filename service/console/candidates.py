@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 from sqlmodel import Session
 
-from feedback import adapters, audit, cycles, decisions, exams
+from feedback import adapters, audit, cycles, decisions, exams, promotions, trials
 from feedback.database import reading, writing
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
@@ -137,17 +137,18 @@ def show(
 
 @router.post("/{name}/promote")
 def promote(request: Request, here: Operator, name: str, reason: Reason = "") -> Response:
-    """Make it live for new conversations."""
+    """Make it live for new conversations, once enough engines were seen to compute it."""
     why = forms.reason_given(reason)
     with writing(request.app.state.database) as session:
         adapter = _get(session, here, name)
         decision = decisions.of_adapter(session, adapter)
         before = adapters.live_adapter(session, here.desk)
         decided = decision.id if decision else None
-        adapters.promote(session, here.desk, adapter, here.caller.name, why, decided)
+        asked = promotions.request(session, here.desk, adapter, here.caller.name, why, decided)
         came_after = before.name if before else adapters.BASE
         _note(session, here, "adapter.promote", name, reason=why, before=came_after)
-    return forms.back(here, f"candidates/{name}", "promoted")
+    done = forms.became(request, asked.id, "promoted")
+    return forms.back(here, f"candidates/{name}", done)
 
 
 @router.post("/{name}/reject")
@@ -278,6 +279,7 @@ def _standing(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
         "live_name": live.name if live else "the base model",
         "promotions": past,
         "back_to": _name_of(session, adapters.back_to(session, here.desk)) if live else None,
+        "trial": trials.running(session, here.desk),
         "fits": adapter.base_model == here.desk.base_model,
     }
 

@@ -49,6 +49,16 @@ class Span:
     is_live: bool = False
 
 
+@dataclass(frozen=True)
+class Interval:
+    """A named difference with its interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
 class Scale:
     """Maps a range of values onto a range of the drawing."""
 
@@ -194,6 +204,29 @@ def bars(name: str, title: str, rows: Sequence[Bar]) -> Markup:
         )
         body.append(_text(width - 10, y + 13, f"{row.value:+.1f}", "end"))
     description = "; ".join(f"{row.name} {row.value:+.1f}" for row in rows) or "No topics."
+    return drawing(name, title, description, width, height, "".join(body))
+
+
+def intervals(name: str, title: str, rows: Sequence[Interval]) -> Markup:
+    """Differences with their intervals, one below the other, around zero; more is worse."""
+    width, step, start = 640, 34, 190
+    height = step * len(rows) + 10
+    values = [value for row in rows for value in (row.value, row.low, row.high)]
+    across = _around_zero(values or [0.0], start, width - 90)
+    body = [f'<path class="zero" d="M{across(0)} 4V{height - 4}"/>']
+    for number, row in enumerate(rows):
+        y = number * step + 20
+        side = "bad" if row.low > 0 else "good" if row.high < 0 else "unsure"
+        body.append(_text(start - 12, y + 4, row.name, "end"))
+        body.append(
+            f'<path class="whisker {side}" d="M{across(row.low)} {y}H{across(row.high)}'
+            f'M{across(row.low)} {y - 6}v12M{across(row.high)} {y - 6}v12"/>'
+            f'<circle class="whisker-dot {side}" cx="{across(row.value)}" cy="{y}" r="5"/>'
+        )
+        body.append(_text(width - 10, y + 4, f"{row.value:+.1f}", "end"))
+    description = "; ".join(
+        f"{row.name} {row.value:+.1f}, from {row.low:+.1f} to {row.high:+.1f}" for row in rows
+    )
     return drawing(name, title, description, width, height, "".join(body))
 
 

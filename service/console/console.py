@@ -22,6 +22,7 @@ from service.console import (
     settings,
     sign_in,
     tickets,
+    trials,
     widget_sites,
 )
 from service.console.pages import HERE, page
@@ -36,6 +37,7 @@ PAGES = (
     audit_log,
     overview,
     cycles,
+    trials,
     candidates,
     history,
     datasets,

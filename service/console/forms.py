@@ -1,14 +1,22 @@
 """What the forms of operators have in common: where a page goes after an act, and lines as lists."""
 
+from fastapi import Request
 from fastapi.responses import RedirectResponse
 
 from feedback.conversations import check_name
 from feedback.errors import Invalid
+from feedback.swap_tables import RequestState
 from service.console.session import Seat
+from service.promoting import outcome
 
 DONE = {
-    "promoted": "Done. New conversations speak with it as soon as the engine has shown that it applies it.",
+    "promoted": "Done. The engines were seen to compute it, and new conversations speak with it.",
+    "waits": "Asked for. It goes live by itself once enough engines were seen to compute it.",
     "rejected": "The candidate was rejected. Live stays as it is.",
+    "trial_started": "The trial has begun. Nobody meets the candidate before an engine was seen to compute it.",
+    "trial_stopped": "The trial has ended. New conversations speak with what is live.",
+    "accepted": "The question is a ticket now, with your answer as its reference.",
+    "dismissed": "The question will be no ticket.",
     "rolled_back": "Rolled back. New conversations speak with what was live before.",
     "requested": "The cycle is requested; a loop takes it up within seconds.",
     "stopped": "The cycle is asked to stop.",
@@ -23,6 +31,13 @@ DONE = {
 def back(here: Seat, path: str, done: str) -> RedirectResponse:
     """To a page of this assistant, which then says what was done."""
     return RedirectResponse(f"/console/{here.desk.name}/{path}?done={done}", 303)
+
+
+def became(request: Request, request_id: str, done: str) -> str:
+    """What a page says after a promotion was asked for; Conflict with the reasons if it was refused."""
+    state = request.app.state
+    ended = outcome(state.database, request_id, state.settings.swap_wait_seconds)
+    return "waits" if ended.state == RequestState.WAITING else done
 
 
 def said(done: str) -> str | None:

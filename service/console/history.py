@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from feedback import adapters, audit
+from feedback import adapters, audit, promotions
 from feedback.database import reading, writing
+from feedback.swap_tables import RequestState
 from feedback.tables import Adapter, Promotion, now
 from service.console import charts, forms
 from service.console.charts import Span
@@ -55,6 +56,11 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
             for number, promotion in enumerate(past)
         ]
         back_to = adapters.by_id(session, before.adapter_id) if before else None
+        asked = [
+            (each, adapters.by_id(session, each.adapter_id))
+            for each in promotions.every(session, here.desk, 20)
+            if each.state in (RequestState.WAITING, RequestState.REFUSED)
+        ]
     spans = [
         Span(each.name, each.promotion.created_at, each.until or now(), each.until is None)
         for each in reversed(reigns)
@@ -66,6 +72,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         reigns=reigns,
         timeline=charts.timeline("live", "What was live when", spans) if spans else None,
         back_to=back_to.name if back_to else BASE,
+        asked=asked,
         said=forms.said(done),
     )
 
@@ -78,7 +85,7 @@ def roll_back(
     why = forms.reason_given(reason)
     with writing(request.app.state.database) as session:
         left = adapters.live_adapter(session, here.desk)
-        row = adapters.roll_back(session, here.desk, here.caller.name, why)
+        row = promotions.request_rollback(session, here.desk, here.caller.name, why)
         adapter = adapters.by_id(session, row.adapter_id)
         name = adapter.name if adapter else adapters.BASE
         before = left.name if left else adapters.BASE
@@ -86,4 +93,4 @@ def roll_back(
         audit.record(
             session, actor, "adapter.roll_back", name, here.desk.id, reason=why, before=before
         )
-    return forms.back(here, "history", "rolled_back")
+    return forms.back(here, "history", forms.became(request, row.id, "rolled_back"))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
-from anyio import from_thread, move_on_after
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
@@ -29,14 +28,11 @@ from service.console.charts import Line, Mark
 from service.console.pages import environment, page, percent
 from service.console.session import Seat, seat
 from service.permissions import OPERATORS
-from service.vllm import Vllm
 
 router = APIRouter(prefix="/console/{assistant}", include_in_schema=False)
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 
 DAYS = 30
-ENGINE_SECONDS = 1.0
-"""A page does not wait longer for the engine's word."""
 GATHERED = (
     FeedbackKind.CORRECTION,
     FeedbackKind.DEMONSTRATION,
@@ -102,14 +98,8 @@ def show(request: Request, here: Operator) -> HTMLResponse:
                 (report, processes.is_running(report)) for report in processes.every(session)
             ],
         }
-    healthy = from_thread.run(_is_healthy, request.app.state.engine)
-    return page(request, here, "overview.html", healthy=healthy, DAYS=DAYS, **context)
-
-
-async def _is_healthy(engine: Vllm) -> bool:
-    with move_on_after(ENGINE_SECONDS):
-        return await engine.healthy()
-    return False
+    engines = request.app.state.fleet.members
+    return page(request, here, "overview.html", engines=engines, DAYS=DAYS, **context)
 
 
 def live_now(session: Session, assistant: Assistant) -> Live:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from feedback import audit, tickets
+from feedback import audit, proposals, tickets
 from feedback.conversations import check_name
 from feedback.database import reading, writing
 from feedback.tables import Ticket
@@ -30,6 +30,7 @@ def show(
     start = max(0, start)
     with reading(request.app.state.database) as session:
         every = tickets.every(session, here.desk)
+        proposed = proposals.waiting(session, here.desk, PAGE)
     found = [
         ticket
         for ticket in every
@@ -39,6 +40,7 @@ def show(
         request,
         here,
         "tickets.html",
+        proposed=proposed,
         tickets=found[start : start + PAGE],
         count=len(found),
         in_force=sum(ticket.retired_at is None for ticket in every),
@@ -95,3 +97,25 @@ def retire(request: Request, here: Operator, name: Field = "") -> Response:
         actor = here.caller.actor(here.desk.id)
         audit.record(session, actor, "ticket.retire", f"ticket {ticket.external_id}", here.desk.id)
     return forms.back(here, "tickets", "retired")
+
+
+@router.post("/proposed/{proposal_id}")
+def decide(
+    request: Request,
+    here: Operator,
+    proposal_id: str,
+    reference: Field = "",
+    dismissed: Field = "",
+) -> Response:
+    """A proposed ticket: with the answer it should get it joins the exam, or it is dismissed."""
+    with writing(request.app.state.database) as session:
+        proposal = proposals.get(session, here.desk, proposal_id)
+        actor = here.caller.actor(here.desk.id)
+        if dismissed:
+            proposals.dismiss(session, proposal, here.caller.name)
+            subject, act = f"proposed ticket {proposal.id}", "ticket.dismiss"
+        else:
+            ticket = proposals.accept(session, here.desk, proposal, reference, here.caller.name)
+            subject, act = f"ticket {ticket.external_id}", "ticket.create"
+        audit.record(session, actor, act, subject, here.desk.id)
+    return forms.back(here, "tickets", "dismissed" if dismissed else "accepted")

@@ -1,0 +1,169 @@
+"""Watches trials: a candidate that is worse is taken back at once, one that is not may get a larger share.
+
+Judging is service/verdict.py's, counting is feedback/trials.py's; here is what follows from it. Every
+replica judges; the same rows give the same verdict, and the first one to write it wins.
+"""
+
+import asyncio
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from anyio import to_thread
+from sqlalchemy import Engine as Database
+from sqlmodel import Session
+
+from feedback import promotions, proposals, standing, trials
+from feedback.database import reading, writing
+from feedback.errors import Invalid
+from feedback.swap_tables import Trial, TrialKind, TrialState
+from feedback.tables import Adapter, Assistant, Message, now
+from feedback.trials import Outcome, TrialPolicy
+from service.settings import ServiceSettings
+from service.verdict import Comparison, Drawn, Kind, Rule
+
+log = logging.getLogger(__name__)
+
+POLICY = "policy: trial"
+PASSED = (Kind.NO_WORSE, Kind.BETTER)
+PROPOSED_MOST = 50
+"""Tickets proposed when a trial goes badly."""
+SHADOW_SIGNALS = ("error", "slow")
+"""What can be told of an answer that no customer saw."""
+
+
+class Trials:
+    """The verdicts of running trials, kept up to date. One per service process."""
+
+    def __init__(self, database: Database, settings: ServiceSettings) -> None:
+        self._database = database
+        self._settings = settings
+        self._seen: dict[tuple[str, float], tuple[Comparison, Comparison]] = {}
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled. A failed look is logged, never fatal."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                log.exception("a look at the trials failed; trying again")
+            await asyncio.sleep(self._settings.trial_poll_seconds)
+
+    async def look(self) -> None:
+        """Judge every running trial once, and do what follows."""
+
+        def find() -> list[Trial]:
+            with reading(self._database) as session:
+                return trials.all_running(session)
+
+        running = await to_thread.run_sync(find)
+        known = {(trial.id, trial.share) for trial in running}
+        self._seen = {key: value for key, value in self._seen.items() if key in known}
+        for trial in running:
+            await to_thread.run_sync(self._judge, trial)
+
+    def _judge(self, trial: Trial) -> None:
+        with reading(self._database) as session:
+            outcomes = _outcomes(session, trial)
+        kind, evidence, sentence = self._compare(trial, outcomes)
+        with writing(self._database) as session:
+            trial = trials.get(session, trial.id)
+            policy = trials.policy_of(trial)
+            if kind == Kind.WORSE:
+                _roll_back(session, trial, outcomes, evidence, sentence)
+            elif kind in PASSED and (larger := _next_share(trial, policy)):
+                log.info("trial=%s no worse at %g, grows to %g", trial.id, trial.share, larger)
+                trials.judged(session, trial, kind, evidence, larger)
+            elif kind in PASSED and policy.promote:
+                _promote(session, trial, evidence, sentence)
+            elif evidence != trial.evidence:
+                trials.judged(session, trial, kind, evidence, trial.share)
+
+    def _compare(self, trial: Trial, outcomes: list[Outcome]) -> tuple[Kind, dict[str, Any], str]:
+        """All of the trial says whether it is worse; what was drawn at this share, whether it passes."""
+        policy = trials.policy_of(trial)
+        key = (trial.id, trial.share)
+        whole, step = self._seen.get(key) or (
+            _comparison(trial, policy),
+            _comparison(trial, policy),
+        )
+        drawn = [_drawn(each) for each in outcomes]
+        here = [each for each in drawn if each.share == trial.share]
+        try:
+            kind, passing = whole.follow(drawn), step.follow(here)
+        except Invalid:  # rows have gone: a customer was erased
+            whole, step = _comparison(trial, policy), _comparison(trial, policy)
+            kind, passing = whole.follow(drawn), step.follow(here)
+        self._seen[key] = (whole, step)
+        if kind != Kind.WORSE:
+            kind = passing
+        told = whole if kind == Kind.WORSE else step
+        verdict = told.verdict()
+        evidence = {
+            "signals": {name: asdict(each) for name, each in whole.evidence().items()},
+            "loudest": verdict.loudest,
+            "sentence": verdict.sentence,
+        }
+        return kind, evidence, verdict.sentence
+
+
+def _comparison(trial: Trial, policy: TrialPolicy) -> Comparison:
+    margins = policy.margins
+    if trial.kind == TrialKind.SHADOW:
+        margins = {name: {**trials.MARGINS, **margins}[name] for name in SHADOW_SIGNALS}
+    rules = {name: Rule(margin) for name, margin in margins.items()}
+    return Comparison(rules, policy.alpha, policy.alpha_pass)
+
+
+def _drawn(outcome: Outcome) -> Drawn:
+    return Drawn(outcome.unit, outcome.candidate, outcome.share, outcome.bad)
+
+
+def _outcomes(session: Session, trial: Trial) -> list[Outcome]:
+    if trial.kind == TrialKind.CANARY:
+        return trials.outcomes(session, trial, now())
+    return [_of_pair(trial, live, shadow) for live, shadow in trials.pairs(session, trial)]
+
+
+def _of_pair(trial: Trial, live: Message, shadow: Message) -> Outcome:
+    """Of a pair one answer counts, by the toss of a coin: so a shadow is judged as a canary is."""
+    candidate = standing.in_share(f"{trial.id}:{shadow.id}", 0.5)
+    counted = shadow if candidate else live
+    slow_ms = trials.policy_of(trial).slow_ms or trials.SLOW_MS
+    bad: dict[str, bool | None] = {
+        "error": counted.error is not None,
+        "slow": (counted.time_to_first_token_ms or 0) > slow_ms,
+    }
+    return Outcome(shadow.conversation_id, shadow.id, candidate, 0.5, bad)
+
+
+def _next_share(trial: Trial, policy: TrialPolicy) -> float | None:
+    return next((share for share in policy.grow_to if share > trial.share), None)
+
+
+def _roll_back(
+    session: Session, trial: Trial, outcomes: list[Outcome], evidence: dict[str, Any], why: str
+) -> None:
+    """No further conversation; those under way leave; what went wrong becomes proposed tickets."""
+    trials.judged(session, trial, Kind.WORSE, evidence, trial.share)
+    if not trials.end(session, trial.id, TrialState.ROLLED_BACK, POLICY, why):
+        return
+    log.warning("trial=%s rolled back: %s", trial.id, why)
+    went_wrong = [each for each in outcomes if each.candidate and any(each.bad.values())]
+    for each in went_wrong[-PROPOSED_MOST:]:
+        signals = ", ".join(name.replace("_", " ") for name, bad in each.bad.items() if bad)
+        if (
+            answer := trials.answer_that_went_wrong(session, trial, each.conversation_id)
+        ) is not None:
+            proposals.propose(
+                session, answer, f"In a trial that was rolled back: {signals}.", trial
+            )
+
+
+def _promote(session: Session, trial: Trial, evidence: dict[str, Any], why: str) -> None:
+    """The policy asks for promotion; the engines hold the candidate already."""
+    trials.judged(session, trial, Kind.NO_WORSE, evidence, trial.share)
+    assistant = session.get_one(Assistant, trial.assistant_id)
+    adapter = session.get_one(Adapter, trial.adapter_id)
+    if trials.end(session, trial.id, TrialState.PROMOTED, POLICY, why):
+        promotions.request(session, assistant, adapter, POLICY, why)
