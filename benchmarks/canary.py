@@ -25,7 +25,7 @@ from pathlib import Path
 
 from benchmarks.canary_plot import svg
 from benchmarks.traffic import MOST, RATES, RETURNING, RULES, Effect, Setting, rolled_back_after
-from service.sequential import BETS
+from service.bets import BETS
 from service.verdict import Rule
 
 HORIZONS = (500, 1000, 3000)
@@ -86,13 +86,13 @@ def alarms(runs: int, workers: Workers) -> Iterator[dict[str, object]]:
     """Candidates that should stay: equal ones, and ones exactly at the margin (the hardest)."""
     for share in SHARES:
         yield measured(Setting(share, EQUAL, HORIZONS[-1]), runs, workers, EQUAL.name)
-    middle = SHARES[1]
+    middle, fewer = SHARES[1], runs // 2
     steady = Setting(middle, AT_MARGIN, HORIZONS[-1], lively=False)
-    yield measured(steady, runs, workers, AT_MARGIN.name)
+    yield measured(steady, fewer, workers, AT_MARGIN.name)
     bare = Setting(middle, EQUAL, HORIZONS[-1], NO_MARGINS)
-    yield measured(bare, runs, workers, "equal, all margins 0")
+    yield measured(bare, fewer, workers, "equal, all margins 0")
     careless = replace(bare, by_customer=False)
-    yield measured(careless, runs, workers, "the same, counting every conversation of a customer")
+    yield measured(careless, fewer, workers, "the same, counting every conversation of a customer")
 
 
 def falling(
@@ -146,7 +146,7 @@ def main() -> None:
         for family, effects in families().items():
             worse[family] = []
             for share in SHARES:
-                runs = words.runs if family == "answers" else words.runs // 4
+                runs = words.runs if family == "answers" else words.runs // 5
                 worse[family] += falling(share, effects, runs, workers)
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     report = {

@@ -82,7 +82,7 @@ def rolled_back_after(setting: Setting, seed: int) -> int | None:
         while due and due[0][0] <= hour:
             _, which, name, bad = heapq.heappop(due)
             outcomes[which][name] = bad
-        if comparison.follow(conversations).kind is Kind.WORSE:
+        if comparison.follow(conversations) is Kind.WORSE:
             return number + 1
     return None
 

@@ -14,30 +14,22 @@ takes off variance and no truth: s*(1/s) - (1-s)/(1-s) = 0). Nothing is assumed 
 Against "the difference is at most the margin" a gambler bets a fraction of what can be lost on Z
 above the margin. Where that is true the stake is multiplied by 1 on average or less, so it ever
 reaches 1/alpha with a chance of at most alpha: Ville's inequality (1939). Looking after every
-conversation is free. The bets are the fixed fractions in BETS, played side by side (Waudby-Smith &
+conversation is free. The bets are fixed fractions (`service/bets.py`), played side by side (Waudby-Smith &
 Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 86(1), 2024). With rare
 outcomes and no margin this is nearly the sequential 2x2 test of Turner, Ly & Grünwald ("Generic
 E-variables for exact sequential k-sample tests", 2024). Bets that learn (aGRAPA) and blocks of one
 candidate with its neighbours were simulated beside it: both need more conversations.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import mul
 
 from feedback.errors import Invalid
-
-BETS = (0.06, 0.125, 0.25, 0.5, 0.95)
-"""Fractions of the largest bet that cannot ruin: for small, middling and glaring differences."""
+from service.bets import Bets, Cell, last_refuted
 
 _FIRST_RATE = (1, 10)
 """The rate of bad outcomes taken as the centre before any was seen: 1 in 10."""
-_MOST = 1e300
-"""Wealth beyond this is written as this: it can still be stored and added up."""
-_HALVINGS = 16
-"""Of the range of differences when an interval's end is sought: to within a hundredth of a point."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,10 @@ class Step:
     share: float
     candidate: bool
     bad: bool
+
+
+Played = tuple[Cell, float, list[list[float]]]
+"""A kind of step, its value, and by what it multiplies the stakes of each side."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +83,12 @@ class Signal:
         check_alpha(alpha)
         self._alpha, self._centred = alpha, centred
         self._sides = {
-            "worse": _Bets(margin, upwards=True),
-            "no worse": _Bets(margin, upwards=False),
-            "better": _Bets(0.0, upwards=False),
+            "worse": Bets(margin, upwards=True),
+            "no worse": Bets(margin, upwards=False),
+            "better": Bets(0.0, upwards=False),
         }
-        self._cells: Counter[_Cell] = Counter()
-        self._plays: dict[tuple[float, bool, bool], _Played] = {}
+        self._cells: Counter[Cell] = Counter()
+        self._plays: dict[tuple[float, bool, bool], Played] = {}
         self._conversations = self._candidate = self._candidate_bad = self._control_bad = 0
         self._centre = _FIRST_RATE[0] / _FIRST_RATE[1] if centred else 0.0
         self._sum = 0.0
@@ -104,23 +100,24 @@ class Signal:
                 f"Found the share {share!r}, expected one between 0 and 1: "
                 "to compare, some conversations have to go to each side."
             )
-        cell, factors = self._played(share, candidate, bad)
+        cell, value, factors = self._played(share, candidate, bad)
         for side, by_gambler in zip(self._sides.values(), factors, strict=True):
             side.play(by_gambler)
         self._cells[cell] += 1
-        self._sum += cell.value
+        self._sum += value
         self._conversations += 1
         self._candidate += candidate
         self._candidate_bad += candidate and bad
         self._control_bad += bad and not candidate
         self._centre_anew()
 
-    def _played(self, share: float, candidate: bool, bad: bool) -> "_Played":
+    def _played(self, share: float, candidate: bool, bad: bool) -> Played:
         """The cell of such a step and what it does to every side; kept, as there are few."""
         key = (share, candidate, bad)
         if key not in self._plays:
-            cell = _Cell(share, self._centre, candidate, bad)
-            self._plays[key] = cell, [side.factors(cell) for side in self._sides.values()]
+            cell = Cell(share, self._centre, candidate, bad)
+            factors = [side.factors(cell) for side in self._sides.values()]
+            self._plays[key] = cell, cell.value, factors
         return self._plays[key]
 
     def _centre_anew(self) -> None:
@@ -176,12 +173,12 @@ class Signal:
         )
 
     def _interval(self) -> tuple[float, float]:
-        """Every difference that neither side has lost 2/alpha to: holds the truth at all times at
-        once with a chance of at least 1 - alpha (the confidence sequence of the same two bets).
+        """Every difference against which neither side has won 2/alpha: holds the true one, where it
+        stays the same, at all times at once with a chance of at least 1 - alpha.
         """
-        needed = math.log(2 / self._alpha)
-        low = _last_refuted(self._cells, needed, upwards=True)
-        high = -_last_refuted(self._cells, needed, upwards=False)
+        needed = 2 / self._alpha
+        low = last_refuted(self._cells, needed, upwards=True)
+        high = -last_refuted(self._cells, needed, upwards=False)
         return low, max(low, high)
 
 
@@ -203,76 +200,3 @@ def _rate(bad: int, conversations: int) -> str:
     if not conversations:
         return "none yet"
     return f"{100 * bad / conversations:.3g} % of {conversations:,}"
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A kind of step; all steps of one kind move the wealth by the same factor."""
-
-    share: float
-    centre: float
-    candidate: bool
-    bad: bool
-
-    @property
-    def value(self) -> float:
-        weight = 1 / self.share if self.candidate else -1 / (1 - self.share)
-        return weight * (self.bad - self.centre)
-
-    def lowest(self, upwards: bool) -> float:
-        """How far below zero Z (or -Z) can come: never less than 1."""
-        for_candidate = (self.centre if upwards else 1 - self.centre) / self.share
-        for_control = (1 - self.centre if upwards else self.centre) / (1 - self.share)
-        return max(for_candidate, for_control)
-
-
-_Played = tuple[_Cell, list[list[float]]]
-
-
-class _Bets:
-    """The gamblers on one side, each with its own fraction; their mean is the wealth."""
-
-    def __init__(self, margin: float, upwards: bool) -> None:
-        self._margin, self._upwards = margin if upwards else -margin, upwards
-        self._stakes = [1.0] * len(BETS)
-        self.wealth = self.peak = 1.0
-
-    def factors(self, cell: _Cell) -> list[float]:
-        """What such a step multiplies each gambler's stake by."""
-        return [math.exp(gain) for gain in _gains(cell, self._margin, self._upwards)]
-
-    def play(self, factors: list[float]) -> None:
-        """A stake that falls out of a float's range stays 0: it counted for nothing long before."""
-        self._stakes = list(map(mul, self._stakes, factors))
-        self.wealth = min(sum(self._stakes) / len(BETS), _MOST)
-        self.peak = max(self.peak, self.wealth)
-
-
-def _gains(cell: _Cell, margin: float, upwards: bool) -> list[float]:
-    """By how much each gambler's log wealth moves. Falls as the margin grows, for every cell."""
-    value = cell.value if upwards else -cell.value
-    won = (value - margin) / (cell.lowest(upwards) + margin)
-    return [math.log1p(bet * won) for bet in BETS]
-
-
-def _log_mean(logs: list[float]) -> float:
-    most = max(logs)
-    return most + math.log(sum(math.exp(log - most) for log in logs) / len(logs))
-
-
-def _last_refuted(cells: Counter[_Cell], needed: float, upwards: bool) -> float:
-    """The largest margin that the bets on more than it have won `needed` against; -1 if none."""
-    low, high = -1.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        refuted = _log_wealth(cells, middle, upwards) >= needed
-        low, high = (middle, high) if refuted else (low, middle)
-    return low
-
-
-def _log_wealth(cells: Counter[_Cell], margin: float, upwards: bool) -> float:
-    logs = [0.0] * len(BETS)
-    for cell, count in cells.items():
-        gains = _gains(cell, margin, upwards)
-        logs = [log + count * gain for log, gain in zip(logs, gains, strict=True)]
-    return _log_mean(logs)

@@ -18,7 +18,8 @@ decide alone, where its weight times its wealth does: the mean would get there t
 this costs no false alarms. Passing is an intersection: each primary signal by itself at alpha_pass.
 
 **Assumed.** The arm was drawn by a hash of the unit with a salt of the trial's own, the share is the
-one in force at that draw, and the arm is kept as drawn, also where the other adapter had to answer.
+one in force at that draw, and the arm is kept as drawn, also where the other adapter had to answer. An
+outcome becomes known by the same rule in both arms (a flag within an hour, say).
 The draws are themselves tested: an arm that gets more than its share withholds every pass.
 """
 
@@ -75,6 +76,10 @@ class Verdict:
     kind: Kind
     loudest: str
     sentence: str
+    wealth: float
+    """The most that a stake of 1 on "worse" has ever become, all signals together."""
+    needed: float
+    """What it has to become for the candidate to be called worse."""
 
 
 class Comparison:
@@ -97,8 +102,8 @@ class Comparison:
         self._worse: str | None = None
         self._uneven, self._expected = False, 0.0
 
-    def follow(self, conversations: Sequence[Drawn]) -> Verdict:
-        """The verdict on the trial's conversations, all of them each time, in order of beginning.
+    def follow(self, conversations: Sequence[Drawn]) -> Kind:
+        """Count the trial's conversations, all of them each time, in order of beginning.
 
         What was counted before is not counted again; only new and newly known outcomes are read. If
         rows have gone from the list since (a customer was erased), start a new Comparison.
@@ -113,7 +118,7 @@ class Comparison:
         for name in self._signals:
             self._advance(name, conversations)
         self._put_together()
-        return self._verdict()
+        return self.kind()
 
     def evidence(self) -> dict[str, Evidence]:
         """By signal, with estimate and interval, each as far as it has counted."""
@@ -145,32 +150,38 @@ class Comparison:
                 if bad is None:
                     return
                 signal.step(drawn.share, drawn.candidate, bad)
-                worse = signal.wealth("worse")
-                self._ahead[name].append((worse, signal.wealth("better")))
-                if self._weights[name] * worse >= 1 / self._alpha:
-                    self._worse = self._worse or name
+                worse = self._weights[name] * signal.wealth("worse")
+                self._ahead[name].append((worse, self._weights[name] * signal.wealth("better")))
+                self._heard(worse, name)
             self._next[name] += 1
 
     def _put_together(self) -> None:
         """The weighted means, over the conversations that every signal has counted."""
         while all(self._ahead.values()):
             counted = {name: ahead.popleft() for name, ahead in self._ahead.items()}
-            worse = {name: self._weights[name] * counted[name][0] for name in counted}
-            better = sum(self._weights[name] * counted[name][1] for name in counted)
-            self._peak = max(self._peak, sum(worse.values()))
+            worse = sum(wealths[0] for wealths in counted.values())
+            self._heard(worse, max(counted, key=lambda name: counted[name][0]))
+            better = sum(wealths[1] for wealths in counted.values())
             self._peak_better = max(self._peak_better, better)
-            if sum(worse.values()) >= 1 / self._alpha:
-                self._worse = self._worse or max(worse, key=lambda name: worse[name])
 
-    def _verdict(self) -> Verdict:
+    def _heard(self, wealth: float, loudest: str) -> None:
+        """Once 1/alpha was reached it stays reached."""
+        self._peak = max(self._peak, wealth)
+        if wealth >= 1 / self._alpha:
+            self._worse = self._worse or loudest
+
+    def verdict(self) -> Verdict:
+        """What can be concluded of what was counted, for a person to read."""
         loudest = self._worse or max(
             self._signals,
             key=lambda name: self._weights[name] * self._signals[name].wealth("worse"),
         )
-        kind = self._kind()
-        return Verdict(kind, loudest, self._sentence(kind, loudest))
+        kind = self.kind()
+        sentence = self._sentence(kind, loudest)
+        return Verdict(kind, loudest, sentence, self._peak, 1 / self._alpha)
 
-    def _kind(self) -> Kind:
+    def kind(self) -> Kind:
+        """What can be concluded of what was counted."""
         if self._worse:
             return Kind.WORSE
         if self._uneven:

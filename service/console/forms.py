@@ -13,7 +13,7 @@ DONE = {
     "promoted": "Done. The engines were seen to compute it, and new conversations speak with it.",
     "waits": "Asked for. It goes live by itself once enough engines were seen to compute it.",
     "rejected": "The candidate was rejected. Live stays as it is.",
-    "trial_started": "The trial has begun. Nobody meets the candidate before an engine was seen to compute it.",
+    "trial_started": "The trial has begun, and waits until an engine was seen to compute the candidate.",
     "trial_stopped": "The trial has ended. New conversations speak with what is live.",
     "accepted": "The question is a ticket now, with your answer as its reference.",
     "dismissed": "The question will be no ticket.",

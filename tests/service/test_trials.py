@@ -45,8 +45,8 @@ def visit(customer: httpx.Client, number: int, dislikes: str | None = None) -> d
     begun = begin(customer, customer=f"customer {number}")
     answer = ask(customer, begun["id"], "Hi").json()["answer"]
     if dislikes and begun["adapter"] == dislikes:
-        path = f"/v1/messages/{answer['id']}/feedback"
-        rated = customer.post(path, json={"kind": "rating", "value": -1})
+        path = f"/v1/messages/{answer['id']}/ratings"
+        rated = customer.post(path, json={"value": -1})
         assert rated.status_code == 201, rated.text
     return begun
 

@@ -1,7 +1,7 @@
 """Several signals of a trial together: order, waiting, customers who return, and what is concluded."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -41,6 +41,12 @@ def conversations(
     return found
 
 
+def judged(rules: Mapping[str, Rule], some: Sequence[Drawn]) -> Comparison:
+    comparison = Comparison(rules)
+    comparison.follow(some)
+    return comparison
+
+
 def firsts(some: Iterable[Drawn]) -> list[Drawn]:
     found: dict[str, Drawn] = {}
     for drawn in some:
@@ -56,9 +62,9 @@ def steps(some: Iterable[Drawn], name: str) -> list[Step]:
 def test_following_along_and_starting_anew_end_the_same(some: list[Drawn]) -> None:
     along = Comparison(TWO)
     for count in range(len(some) + 1):
-        verdict = along.follow(some[:count])
-    anew = Comparison(TWO)
-    assert anew.follow(some) == verdict
+        along.follow(some[:count])
+    anew = judged(TWO, some)
+    assert anew.verdict() == along.verdict()
     assert anew.evidence() == along.evidence()
 
 
@@ -70,14 +76,14 @@ def test_the_order_in_which_outcomes_become_known_changes_nothing(
     hidden: list[dict[str, bool | None]] = [dict.fromkeys(TWO) for _ in some]
     shown = [Drawn(d.unit, d.candidate, d.share, bad) for d, bad in zip(some, hidden, strict=True)]
     comparison = Comparison(TWO)
-    verdict = comparison.follow(shown)
+    comparison.follow(shown)
     places = [(number, name) for number in range(len(some)) for name in TWO]
     dice.shuffle(places)
     for number, name in places:
         hidden[number][name] = truth[number][name]
-        verdict = comparison.follow(shown)
-    anew = Comparison(TWO)
-    assert anew.follow(shown) == verdict
+        comparison.follow(shown)
+    anew = judged(TWO, shown)
+    assert anew.verdict() == comparison.verdict()
     assert anew.evidence() == comparison.evidence()
 
 
@@ -100,14 +106,15 @@ def test_nothing_behind_an_unknown_outcome_is_looked_at(
     flipped = [
         Drawn(d.unit, d.candidate, d.share, {**d.bad, "flag": not d.bad["flag"]}) for d in after
     ]
-    one, other = Comparison(TWO), Comparison(TWO)
-    assert one.follow([*before, waiting, *after]) == other.follow([*before, waiting, *flipped])
+    one = judged(TWO, [*before, waiting, *after])
+    other = judged(TWO, [*before, waiting, *flipped])
+    assert one.verdict() == other.verdict()
     assert one.evidence() == other.evidence()
 
 
 def test_a_worse_candidate_is_called_worse_with_the_signal_that_says_so() -> None:
     some = conversations(600, 0.3, 0.03, 0.3, error=False)
-    verdict = Comparison(TWO).follow(some)
+    verdict = judged(TWO, some).verdict()
     assert (verdict.kind, verdict.loudest) == (Kind.WORSE, "flag")
     assert verdict.sentence.startswith("The candidate is worse by more than the margin of 1 points")
     assert "with the live adapter" in verdict.sentence
@@ -120,8 +127,8 @@ def test_once_worse_stays_worse() -> None:
     ]
     comparison = Comparison(TWO)
     comparison.follow(bad)
-    assert comparison.follow([*bad, *good * 3]).kind is Kind.WORSE
-    assert Comparison(TWO).follow([*bad, *good * 3]).kind is Kind.WORSE
+    assert comparison.follow([*bad, *good * 3]) is Kind.WORSE
+    assert Comparison(TWO).follow([*bad, *good * 3]) is Kind.WORSE
 
 
 def test_a_signal_that_is_known_at_once_does_not_wait_for_one_that_takes_an_hour() -> None:
@@ -131,7 +138,8 @@ def test_a_signal_that_is_known_at_once_does_not_wait_for_one_that_takes_an_hour
         arm = dice.random() < 0.5
         some.append(Drawn(str(number), arm, 0.5, {"flag": None, "error": arm}))
     comparison = Comparison(TWO)
-    verdict = comparison.follow(some)
+    comparison.follow(some)
+    verdict = comparison.verdict()
     assert (verdict.kind, verdict.loudest) == (Kind.WORSE, "error")
     assert comparison.evidence()["flag"].conversations == 0
 
@@ -145,7 +153,7 @@ def test_signals_that_each_say_too_little_decide_together() -> None:
             Drawn(d.unit, d.candidate, 0.5, dict.fromkeys(alike, d.bad["flag"])) for d in some
         ]
         comparison = Comparison(alike)
-        if comparison.follow(all_alike).kind is Kind.WORSE:
+        if comparison.follow(all_alike) is Kind.WORSE:
             alone = max(found.peak_worse for found in comparison.evidence().values())
             decided += alone < 10 / 0.05
     assert decided > 0
@@ -155,7 +163,7 @@ def test_one_sour_customer_who_returns_is_one_vote() -> None:
     some = conversations(200, 0.5, 0.05, 0.05, error=False)
     sour = [Drawn("sour", True, 0.5, {"flag": True, "error": True})] * 200
     one = Comparison(TWO)
-    assert one.follow([*some, *sour]).kind is not Kind.WORSE
+    assert one.follow([*some, *sour]) is not Kind.WORSE
     assert one.evidence()["flag"].conversations == 201
 
 
@@ -163,28 +171,28 @@ def test_a_candidate_as_good_passes_and_a_better_one_is_called_better() -> None:
     wide = {"flag": Rule(margin=0.1)}
     equal = Comparison(wide).follow(conversations(3000, 0.5, 0.1, 0.1))
     better = Comparison(wide).follow(conversations(3000, 0.5, 0.2, 0.05))
-    assert (equal.kind, better.kind) == (Kind.NO_WORSE, Kind.BETTER)
+    assert (equal, better) == (Kind.NO_WORSE, Kind.BETTER)
 
 
 def test_every_primary_signal_has_to_pass_and_others_need_not() -> None:
     some = conversations(3000, 0.5, 0.1, 0.1, slow=None)
     both = {"flag": Rule(margin=0.1), "slow": Rule(margin=0.1)}
-    verdict = Comparison(both).follow(some)
+    verdict = judged(both, some).verdict()
     assert verdict.kind is Kind.UNDECIDED
     assert "not yet shown no worse: slow" in verdict.sentence
     both["slow"] = Rule(margin=0.1, primary=False)
-    assert Comparison(both).follow(some).kind is Kind.NO_WORSE
+    assert Comparison(both).follow(some) is Kind.NO_WORSE
 
 
 def test_arms_that_are_not_drawn_by_the_stated_share_let_nothing_pass_but_still_roll_back() -> None:
     wide = {"flag": Rule(margin=0.2)}
     some = conversations(3000, 0.5, 0.1, 0.1)
     claimed = [Drawn(d.unit, d.candidate, 0.4, d.bad) for d in some]
-    verdict = Comparison(wide).follow(claimed)
+    verdict = judged(wide, claimed).verdict()
     assert verdict.kind is Kind.UNEVEN
     assert "1200 were expected" in verdict.sentence
     worse = [Drawn(d.unit, d.candidate, 0.4, {"flag": d.candidate}) for d in some]
-    assert Comparison(wide).follow(worse).kind is Kind.WORSE
+    assert Comparison(wide).follow(worse) is Kind.WORSE
 
 
 def test_what_cannot_be_judged_is_refused_in_a_sentence() -> None:
