@@ -105,6 +105,7 @@ class AnswerOut(MessageOut):
     latency_ms: int | None
     mean_logprob: float | None
     finish_reason: str | None
+    engine: str | None = Field(description="The engine that computed it.")
     error: str | None
 
 
