@@ -28,7 +28,7 @@ def main(model: str, folder: Path, seed: int) -> None:
     tuned = PeftModel.from_pretrained(base, str(folder)).eval()
     prompts = [[{"role": "user", "content": question}] for question in ASKED]
     cases = probe(tuned, AutoTokenizer.from_pretrained(model), prompts, 12)
-    (folder / PROBE).write_text(json.dumps(cases))
+    (folder / PROBE).write_text(json.dumps([case.model_dump() for case in cases]))
 
 
 if __name__ == "__main__":
