@@ -121,8 +121,13 @@ def get(session: Session, name: str) -> Adapter:
     """The adapter of that name, or NotFound."""
     found = session.exec(select(Adapter).where(Adapter.name == name)).first()
     if found is None:
-        raise NotFound(f"There is no adapter {name!r}. See `understudy adapters list`.")
+        raise unknown(name)
     return found
+
+
+def unknown(name: str) -> NotFound:
+    """The error for an adapter that is not there, or not for whoever asks."""
+    return NotFound(f"There is no adapter {name!r}. See `understudy adapters list`.")
 
 
 def by_id(session: Session, adapter_id: str | None) -> Adapter | None:

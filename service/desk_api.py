@@ -22,7 +22,6 @@ from feedback import (
 )
 from feedback.database import reading, writing
 from feedback.desk_tables import HandoverReason
-from feedback.errors import Denied
 from feedback.inbox import View
 from feedback.tables import (
     Assistant,
@@ -60,6 +59,8 @@ from service.shapes import (
 
 router = APIRouter(prefix="/v1", tags=["desk"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
+Customer = Annotated[Caller, Depends(allow(Role.CUSTOMER))]
+"""Only they say how satisfied they were."""
 OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
 HEARTBEAT_SECONDS = 15.0
 
@@ -177,13 +178,11 @@ def ask_for_a_person(
 
 @router.post("/conversations/{conversation_id}/satisfaction", status_code=201)
 def rate_conversation(
-    request: Request, conversation_id: str, new: NewSatisfaction, caller: Anyone
+    request: Request, conversation_id: str, new: NewSatisfaction, caller: Customer
 ) -> ConversationOut:
     """How satisfied the customer was, 1 (not at all) to 5 (very). The newest word counts."""
     with writing(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
-        if caller.role_at(conversation.assistant_id) != Role.CUSTOMER:
-            raise Denied("Only the customer says how satisfied they were.")
         conversation.satisfaction = new.value
         session.add(conversation)
         return _out(session, conversation)

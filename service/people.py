@@ -7,7 +7,8 @@ from sqlmodel import Session
 
 from feedback import assistants, audit, staff
 from feedback.desk_tables import AuditEntry, Staff
-from feedback.errors import Denied
+from feedback.errors import Denied, NotFound
+from feedback.staff import Roles
 from feedback.tables import Assistant, Role
 from service.permissions import ADMINS, Caller, assistant_for
 
@@ -66,14 +67,35 @@ def may_grant(session: Session, caller: Caller, assistant: str | None) -> Assist
 
 
 def person_for(session: Session, caller: Caller, email_or_id: str) -> Staff:
-    """A person this caller may change: one who may do no more than they, where they may do it."""
+    """A person this caller may change: one who may do no more than they, where they may do it.
+
+    Who works only for other assistants is not there: a caller must not learn of them.
+    """
     person = staff.get(session, email_or_id)
-    for scope, role in staff.roles_of(session, person).items():
+    roles = staff.roles_of(session, person)
+    if not _is_known(caller, roles):
+        raise NotFound(f"There is no member of staff {email_or_id!r}.")
+    for scope, role in roles.items():
         mine = caller.roles.get(None) if scope is None else staff.role_at(caller.roles, scope)
-        too_high = mine is None or staff.rank(role) > staff.rank(mine)
-        if too_high or (role == mine != Role.ADMIN):
+        if mine is None:
+            raise Denied(
+                f"{person.email} works for more than your assistants; only an admin of all of "
+                "theirs can change that account."
+            )
+        if staff.rank(role) > staff.rank(mine) or (role == mine != Role.ADMIN):
             raise Denied(f"{person.email} has the role {role}; you cannot change that account.")
     return person
+
+
+def known(session: Session, caller: Caller) -> list[Staff]:
+    """Everybody this caller may know of, by name."""
+    everybody = staff.every(session)
+    return [person for person in everybody if _is_known(caller, staff.roles_of(session, person))]
+
+
+def _is_known(caller: Caller, roles: Roles) -> bool:
+    """Whether somebody works for one of the caller's assistants, for all, or for none."""
+    return not roles or any(scope is None or caller.role_at(scope) for scope in roles)
 
 
 def entries_for(

@@ -12,13 +12,13 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 
-from feedback import api_keys, assistants, conversations, staff
+from feedback import api_keys, assistants, conversations, learned, staff
 from feedback.audit import Actor
 from feedback.database import reading
 from feedback.desk_tables import Staff
 from feedback.errors import Denied, NotFound, Unauthenticated
 from feedback.staff import Roles
-from feedback.tables import Assistant, Conversation, Message, Role
+from feedback.tables import Assistant, Conversation, Feedback, Message, Role
 from service import visitors
 
 EVERYONE = (Role.CUSTOMER, Role.AGENT, Role.OPERATOR, Role.ADMIN)
@@ -189,3 +189,13 @@ def message_for(session: Session, caller: Caller, message_id: str) -> Message:
     if is_customer and not conversations.told([message]):
         raise NotFound(f"There is no message {message_id!r}.")
     return message
+
+
+def feedback_for(session: Session, caller: Caller, feedback_id: str) -> Feedback:
+    """A word on a message in a conversation this caller may see."""
+    row = learned.get(session, feedback_id)
+    try:
+        message_for(session, caller, row.message_id)
+    except NotFound:
+        raise NotFound(f"There is no feedback {feedback_id!r}.") from None
+    return row

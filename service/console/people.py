@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from feedback import assistants, staff
+from feedback import assistants
 from feedback.database import reading, writing
 from feedback.errors import UnderstudyError
 from feedback.tables import Role
@@ -37,7 +37,9 @@ def _page(
     status: int = 200,
 ) -> HTMLResponse:
     with reading(request.app.state.database) as session:
-        everybody = [staff_out(session, person) for person in staff.every(session)]
+        everybody = [
+            staff_out(session, here.caller, person) for person in people.known(session, here.caller)
+        ]
         names = [each.name for each in assistants.every(session) if here.caller.role_at(each.id)]
     shown = [one for one in everybody if {EVERY, here.desk.name} & set(one.roles) or not one.roles]
     return page(

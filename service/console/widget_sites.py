@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel
+from sqlmodel import Session
 
 from feedback import sites
 from feedback.database import reading, writing
 from feedback.desk_tables import Site
-from feedback.errors import NotFound, UnderstudyError
+from feedback.errors import Invalid, NotFound, UnderstudyError
 from feedback.sites import Look
 from service import visitors
 from service.console.pages import page
@@ -80,10 +81,10 @@ def change(request: Request, here: Admin, site_id: str, form: Sent) -> Response:
     """Other origins, another look."""
     try:
         with writing(request.app.state.database) as session:
-            site = _theirs(here, sites.get(session, site_id))
+            site = _site(session, here, site_id)
             sites.change(session, site, form.origins.split(), form.look(site.look["texts"]))
             note(session, here.caller, here.desk, "site.change", f"site {site.name}")
-    except UnderstudyError as problem:
+    except Invalid as problem:
         return show(request, here, str(problem))
     return _back(here)
 
@@ -92,14 +93,15 @@ def change(request: Request, here: Admin, site_id: str, form: Sent) -> Response:
 def revoke(request: Request, here: Admin, site_id: str) -> Response:
     """The widget stops working there."""
     with writing(request.app.state.database) as session:
-        site = sites.revoke(session, _theirs(here, sites.get(session, site_id)))
+        site = sites.revoke(session, _site(session, here, site_id))
         note(session, here.caller, here.desk, "site.revoke", f"site {site.name}")
     return _back(here)
 
 
-def _theirs(here: Seat, site: Site) -> Site:
+def _site(session: Session, here: Seat, site_id: str) -> Site:
+    site = sites.get(session, site_id)
     if site.assistant_id != here.desk.id:
-        raise NotFound(f"There is no site {site.id!r}.")
+        raise NotFound(f"There is no site {site_id!r}.")
     return site
 
 
