@@ -62,14 +62,24 @@ DOORS = (
 )
 
 
+class Service(FastAPI):
+    """FastAPI with our headers around everything, also around its answer to an error nobody foresaw."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Middleware that is added the usual way stands inside of what answers 500."""
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 def create_app(settings: ServiceSettings | None = None, store: Database | None = None) -> FastAPI:
     """The service. Without arguments everything comes from the settings."""
     settings = settings or service_settings()
-    app = FastAPI(
+    app = Service(
         title="Understudy",
         summary="A customer-support chatbot that learns from the people who correct it.",
         version="0.1.0",
         lifespan=_lifespan,
+        docs_url=None,  # their scripts come from elsewhere: see browsers.py
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.database = store or database()
@@ -88,7 +98,6 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     app.add_exception_handler(RequestValidationError, _refuse_shape)
     app.add_middleware(LimitBody, max_bytes=settings.body_max_bytes)
     app.add_middleware(SharedWithSites, origins=lambda: _origins(app.state.database))
-    app.add_middleware(SecurityHeaders)
     return app
 
 
