@@ -109,6 +109,7 @@ def fill(database: Engine, conversations: int) -> None:
     dice = random.Random(17)
     with writing(database) as session:
         owner = assistants.create(session, "shop", "Shop", "embedded", "Be kind.", "benchmark")
+        assistants.create(session, "bakery", "Bakery", "embedded", "Be kind.", "benchmark")
         person, secret = staff.invite(session, "olga@example.com", "Olga", "benchmark")
         staff.grant(session, person, Role.ADMIN, None, "benchmark")
         staff.choose_password(session, secret, "nine quiet herons")
@@ -172,6 +173,7 @@ def _fill_some(
                 "created_at": at, "last_message_at": at, "last_text": words[:160],
                 "handling": "waiting" if waits else "bot", "waiting_since": at if waits else None,
                 "flagged_at": at if flagged else None,
+                "satisfaction": dice.randint(1, 5) if dice.random() < 0.2 else None,
                 "reviewed_at": at if dice.random() < 0.5 else None,
                 "lowest_confidence": dice.random(),
                 "assigned_to_id": person_id if dice.random() < 0.01 else None,
@@ -217,6 +219,7 @@ def pages(
         lambda turn: client.get(f"{base}/conversations/{ids[turn * 7 % len(ids)]}"),
     )
     yield "overview", lambda turn: client.get(f"{base}/overview")
+    yield "all assistants", lambda turn: client.get("/console")
 
 
 PLANS = {
@@ -231,6 +234,10 @@ PLANS = {
     "ORDER BY flagged_at DESC, id DESC LIMIT 50",
     "inbox, waiting": "SELECT id FROM conversation WHERE assistant_id = :a AND handling = 'waiting' "
     "ORDER BY waiting_since, id LIMIT 50",
+    "all assistants, satisfaction": "SELECT count(*) FROM conversation WHERE assistant_id = :a "
+    "AND satisfaction IS NOT NULL AND last_message_at >= '2026-11-01' AND created_at >= '2026-11-01'",
+    "all assistants, waiting": "SELECT count(*), min(waiting_since) FROM conversation "
+    "WHERE assistant_id = :a AND handling = 'waiting'",
     "a conversation": "SELECT * FROM message WHERE conversation_id = :c ORDER BY position",
 }
 

@@ -11,7 +11,6 @@ from feedback.database import reading, writing
 from feedback.desk_tables import Staff
 from feedback.errors import Denied, Invalid, NotFound
 from feedback.settings import feedback_settings
-from feedback.tables import Role
 from service.console.pages import page
 from service.console.session import COOKIE, Seat, seat, set_cookie
 from service.permissions import STAFF
@@ -124,17 +123,6 @@ def choose_password(
     except (Invalid, NotFound) as problem:
         return _password_form(request, secret, str(problem))
     return let_in(request, person)
-
-
-@router.get("")
-def home(request: Request, here: AnySeat) -> Response:
-    """Where somebody belongs: operators to the overview, agents to the inbox."""
-    if not here.assistants:
-        return page(request, here, "nothing_yet.html")
-    first = here.assistants[0]
-    role = staff.role_at(here.caller.roles, first.id)
-    start = "inbox" if role == Role.AGENT else "overview"
-    return RedirectResponse(f"/console/{first.name}/{start}", 303)
 
 
 def _refuse_foreign(request: Request) -> None:
