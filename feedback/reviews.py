@@ -236,6 +236,22 @@ def assign(session: Session, review: Review, person: Staff | None) -> Review:
     return review
 
 
+def let_go(session: Session, person: Staff, assistant_id: str | None = None) -> None:
+    """What was kept for a person (at one assistant, or at all) is shown to anybody again."""
+    theirs = select(Review).where(
+        Review.state == ReviewState.OPEN,
+        or_(Review.assigned_to_id == person.id, Review.locked_by_id == person.id),
+    )
+    if assistant_id is not None:
+        theirs = theirs.where(Review.assistant_id == assistant_id)
+    for review in session.exec(theirs.order_by(col(Review.id)).with_for_update()):
+        if review.assigned_to_id == person.id:
+            review.assigned_to_id = None
+        if review.locked_by_id == person.id:
+            review.locked_by_id = review.locked_until = None
+    session.flush()
+
+
 def judge(
     session: Session,
     review: Review,

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlmodel import Session, col, select
 
+from feedback import handovers, reviews
 from feedback.conversations import check_name
 from feedback.desk_tables import PasswordReset, Staff, StaffRole, StaffSession
 from feedback.errors import Conflict, Invalid, NotFound
@@ -90,7 +91,7 @@ def grant(
     """Give a person a role for one assistant (None: all of them), in place of the one they had."""
     if role not in STAFF_ROLES:
         raise Invalid(f"Found the role {role!s}; expected one of {', '.join(STAFF_ROLES)}.")
-    take_role(session, person, assistant)
+    _drop_role(session, person, assistant)
     row = StaffRole(
         staff_id=person.id,
         assistant_id=assistant.id if assistant else None,
@@ -103,7 +104,19 @@ def grant(
 
 
 def take_role(session: Session, person: Staff, assistant: Assistant | None) -> None:
-    """Take away a person's role for one assistant (None: the one for all)."""
+    """Take away a person's role for one assistant (None: the one for all).
+
+    Where none is left to them, what they had there waits for somebody who may see it.
+    """
+    _drop_role(session, person, assistant)
+    left = roles_of(session, person)
+    for each in session.exec(select(Assistant).order_by(col(Assistant.id))).all():
+        if role_at(left, each.id) is None:
+            handovers.put_back(session, person, each.id)
+            reviews.let_go(session, person, each.id)
+
+
+def _drop_role(session: Session, person: Staff, assistant: Assistant | None) -> None:
     held = select(StaffRole).where(
         StaffRole.staff_id == person.id,
         StaffRole.assistant_id == (assistant.id if assistant else None),
@@ -114,11 +127,16 @@ def take_role(session: Session, person: Staff, assistant: Assistant | None) -> N
 
 
 def disable(session: Session, person: Staff, disabled: bool = True) -> Staff:
-    """Shut a person out at once (their sessions end), or let them in again."""
+    """Shut a person out at once, or let them in again.
+
+    Their sessions end; their conversations and what they were to review wait for somebody else.
+    """
     person = session.get_one(Staff, person.id)
     person.disabled_at = now() if disabled else None
     if disabled:
         end_sessions(session, person)
+        handovers.put_back(session, person)
+        reviews.let_go(session, person)
     return person
 
 

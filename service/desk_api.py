@@ -43,6 +43,7 @@ from service.drafting import draft
 from service.following import NO_BUFFERING, event
 from service.permissions import (
     EVERYONE,
+    OPERATORS,
     STAFF,
     Caller,
     allow,
@@ -61,6 +62,7 @@ from service.shapes import (
 router = APIRouter(prefix="/v1", tags=["desk"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
 OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
+Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 HEARTBEAT_SECONDS = 15.0
 
 
@@ -197,6 +199,19 @@ def take(request: Request, conversation_id: str, caller: OfStaff) -> HandoverOut
         person = person_of(session, caller)
         handover = handovers.take(session, conversation, person)
         note(session, caller, conversation, "conversation.take")
+        return HandoverOut.of(handover, person.name)
+
+
+@router.post("/conversations/{conversation_id}/take-over", status_code=201)
+def take_over(request: Request, conversation_id: str, caller: Operator) -> HandoverOut:
+    """Take a conversation from the colleague who has it, say because they are away."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        person = person_of(session, caller)
+        holder = handovers.take_over(session, conversation, person)
+        note(session, caller, conversation, "conversation.take_over", holder=holder.email)
+        handover = handovers.current(session, conversation)
+        assert handover is not None, "it was begun a moment ago"
         return HandoverOut.of(handover, person.name)
 
 

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from feedback import conversations, corrections, handovers, staff
+from feedback import assistants, conversations, corrections, handovers, staff
 from feedback.database import writing
 from feedback.desk_tables import HandoverReason, Staff
 from feedback.errors import Conflict, Invalid
-from feedback.tables import Assistant, Conversation, Handling, MessageState
+from feedback.tables import Assistant, Conversation, Handling, MessageState, Role
 from tests.feedback.said import answered, at_the_same_time
 
 CLOSED_ALWAYS = {"hours": {"monday": [{"opens": "00:00", "closes": "00:00"}]}}
@@ -81,6 +81,69 @@ def test_only_who_has_a_conversation_hands_it_back_or_writes_in_it(
         handovers.hand_back(session, conversation, nils)
     with pytest.raises(Conflict, match="Take this conversation first"):
         handovers.send(session, conversation, nils, "Hello")
+
+
+def test_from_a_colleague_who_is_away_a_conversation_is_taken_over_and_both_are_on_record(
+    assistant: Assistant, session: Session
+) -> None:
+    mara, olga, conversation = person(session), person(session, "olga"), talk(session, assistant)
+    handovers.request(session, conversation, HandoverReason.RULE, "refunds")
+    handovers.take(session, conversation, mara)
+    assert handovers.take_over(session, conversation, olga) == mara
+    with pytest.raises(Conflict, match="Take this conversation first"):
+        handovers.send(session, conversation, mara, "Hello")
+    handovers.send(session, conversation, olga, "Hello")
+    handovers.close(session, conversation, olga)
+    told = [
+        (one.taken_by_id, one.ended_by_id, one.outcome, one.reason, one.detail)
+        for one in handovers.history(session, conversation)
+    ]
+    assert told == [
+        (mara.id, olga.id, "taken_over", "rule", "refunds"),
+        (olga.id, olga.id, "closed", "rule", "refunds"),
+    ]
+
+
+def test_what_nobody_else_has_is_not_taken_over(assistant: Assistant, session: Session) -> None:
+    conversation, mara = taken(session, assistant)
+    with pytest.raises(Conflict, match="simply take it"):
+        handovers.take_over(session, conversation, mara)
+    handovers.hand_back(session, conversation, mara)
+    with pytest.raises(Conflict, match="simply take it"):
+        handovers.take_over(session, conversation, mara)
+
+
+def test_who_is_shut_out_holds_nobody_and_the_customer_keeps_their_place(
+    assistant: Assistant, session: Session
+) -> None:
+    mara, first, later = person(session), talk(session, assistant), talk(session, assistant)
+    asked = handovers.request(session, first, HandoverReason.CUSTOMER_ASKED, "pressed the button")
+    handovers.take(session, first, mara)
+    handovers.request(session, later, HandoverReason.CUSTOMER_ASKED)
+    staff.disable(session, mara)
+    assert (first.handling, first.assigned_to_id) == (Handling.WAITING, None)
+    assert first.waiting_since == asked.created_at
+    assert handovers.people_ahead(session, later) == 1
+    ended, waits = handovers.history(session, first)
+    assert (ended.taken_by_id, ended.outcome) == (mara.id, "put_back")
+    assert (waits.reason, waits.detail) == (HandoverReason.CUSTOMER_ASKED, "pressed the button")
+    olga = person(session, "olga")
+    assert handovers.take(session, first, olga).taken_by_id == olga.id
+
+
+def test_who_loses_their_role_here_holds_nothing_here(
+    assistant: Assistant, session: Session
+) -> None:
+    mara = person(session)
+    bakery = assistants.create(session, "bakery", "Bakery", "embedded", "Bake.", "test")
+    here, there = talk(session, assistant), talk(session, bakery)
+    for owner, conversation in ((assistant, here), (bakery, there)):
+        staff.grant(session, mara, Role.AGENT, owner, "test")
+        handovers.take(session, conversation, mara)
+    staff.grant(session, mara, Role.OPERATOR, assistant, "test")
+    assert here.handling == Handling.PERSON
+    staff.take_role(session, mara, assistant)
+    assert (here.handling, there.handling) == (Handling.WAITING, Handling.PERSON)
 
 
 def test_handed_back_the_bot_answers_and_closed_it_is_done(

@@ -68,6 +68,17 @@ def test_an_assigned_item_is_shown_to_that_person_only(
     )
 
 
+def test_what_was_kept_for_somebody_who_is_shut_out_is_shown_to_others(
+    assistant: Assistant, session: Session
+) -> None:
+    mara, nils = (person(session, assistant, name) for name in ("mara", "nils"))
+    reviews.assign(session, queued(session, assistant), nils)
+    session.flush()
+    assert reviews.take_next(session, assistant, nils)
+    staff.disable(session, nils)
+    assert reviews.take_next(session, assistant, mara)
+
+
 def test_a_dispute_needs_a_third_person(assistant: Assistant, session: Session) -> None:
     mara, nils, olga = (person(session, assistant, name) for name in ("mara", "nils", "olga"))
     review = queued(session, assistant, second_review_percent=100)

@@ -113,6 +113,22 @@ def test_two_agents_cannot_take_one_conversation(
     assert customer.get(f"/v1/conversations/{talk}").json()["person"] == "Mara"
 
 
+def test_an_operator_takes_over_from_an_agent_and_an_agent_cannot(
+    shop: Shop, customer: httpx.Client, mara: httpx.Client
+) -> None:
+    talk = begin(customer)["id"]
+    mara.post(f"/v1/conversations/{talk}/take")
+    with personal(shop, "nils") as nils, personal(shop, "olga", Role.OPERATOR) as olga:
+        assert nils.post(f"/v1/conversations/{talk}/take-over").status_code == 403
+        taken = olga.post(f"/v1/conversations/{talk}/take-over")
+        assert taken.status_code == 201, taken.text
+    assert customer.get(f"/v1/conversations/{talk}").json()["person"] == "Olga"
+    assert mara.post(f"/v1/conversations/{talk}/replies", json={"text": "Hi"}).status_code == 409
+    with reading(shop.database) as session:
+        entry = audit.every(session, act="conversation.take_over")[0]
+    assert (entry.actor, entry.detail) == ("olga@example.com", {"holder": "mara@example.com"})
+
+
 def test_the_bot_falls_silent_in_the_middle_of_a_word_and_stays_silent_when_asked_again(
     shop: Shop, customer: httpx.Client, mara: httpx.Client, engine: StandInEngine
 ) -> None:
