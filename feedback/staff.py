@@ -221,22 +221,51 @@ class SignIn:
     """For the audit log: why not. The person at the door is told the same sentence every time."""
 
 
-def sign_in(session: Session, email: str, password: str) -> SignIn:
-    """Check an address and a password; too many wrong ones in a row pause the account."""
+@dataclass(frozen=True)
+class Proof:
+    """A password held against a stored hash: slow on purpose, so never within a transaction.
+
+    SQLite has one writer; whoever kept it waiting for a hash would stop every customer.
+    """
+
+    stored: str | None
+    matches: bool
+    rehashed: str | None = None
+    """The same password at today's cost, when the stored hash is of a lower one."""
+
+
+def prove(stored: str | None, password: str) -> Proof:
+    """Hold a password against `hash_of` an address; takes as long when there is no such person."""
+    matches = _matches(stored or NOBODY, password) and stored is not None
+    outdated = matches and stored is not None and HASHER.check_needs_rehash(stored)
+    return Proof(stored, matches, HASHER.hash(password) if outdated else None)
+
+
+def hash_of(session: Session, email: str) -> str | None:
+    """What the password of this address is held against."""
+    person = find(session, email)
+    return person.password_hash if person else None
+
+
+def sign_in(session: Session, email: str, proof: Proof) -> SignIn:
+    """What follows from a proof; too many wrong passwords in a row pause the account."""
     person = find(session, email)
     if person is None:
-        _matches(NOBODY, password)
         return SignIn(None, "no such person")
-    person = session.exec(select(Staff).where(Staff.id == person.id).with_for_update()).one()
-    if not _matches(person.password_hash or NOBODY, password):
+    person = session.exec(
+        select(Staff)
+        .where(Staff.id == person.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    if not proof.matches or proof.stored != person.password_hash:
         return _count_failure(person)
     if person.locked_until and person.locked_until > now():
         return SignIn(None, "paused after too many wrong passwords")
     if person.disabled_at:
         return SignIn(None, "disabled")
     person.failed_sign_ins, person.locked_until = 0, None
-    if HASHER.check_needs_rehash(person.password_hash or NOBODY):
-        person.password_hash = HASHER.hash(password)
+    person.password_hash = proof.rehashed or person.password_hash
     return SignIn(person)
 
 
