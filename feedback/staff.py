@@ -73,6 +73,16 @@ def every(session: Session) -> list[Staff]:
     return list(session.exec(select(Staff).order_by(col(Staff.name), col(Staff.id))))
 
 
+def invited_by(session: Session, person: Staff) -> str | None:
+    """Who let a person in: the maker of their first link."""
+    return session.exec(
+        select(PasswordReset.made_by)
+        .where(PasswordReset.staff_id == person.id)
+        .order_by(col(PasswordReset.created_at), col(PasswordReset.id))
+        .limit(1)
+    ).first()
+
+
 def roles_of(session: Session, person: Staff) -> Roles:
     """What a person may do, by assistant."""
     found = session.exec(select(StaffRole).where(StaffRole.staff_id == person.id))
