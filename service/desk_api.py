@@ -22,7 +22,7 @@ from feedback import (
 )
 from feedback.database import reading, writing
 from feedback.desk_tables import HandoverReason
-from feedback.errors import Denied
+from feedback.errors import Denied, NotFound, Unauthenticated
 from feedback.inbox import View
 from feedback.tables import (
     Assistant,
@@ -46,6 +46,7 @@ from service.permissions import (
     OPERATORS,
     STAFF,
     Caller,
+    again,
     allow,
     assistant_for,
     conversation_for,
@@ -117,7 +118,8 @@ async def _events(
 
     def look() -> tuple[ConversationOut, list[MessageOut]]:
         with reading(state.database) as session:
-            conversation = conversation_for(session, caller, conversation_id)
+            now_caller = again(request, session, caller)
+            conversation = conversation_for(session, now_caller, conversation_id)
             said = conversations.told(conversations.messages_of(session, conversation_id))
             new = []
             for message in said:
@@ -129,7 +131,10 @@ async def _events(
             return ConversationOut(**conversation_out(session, conversation)), new
 
     while True:
-        about, new = await to_thread.run_sync(look)
+        try:
+            about, new = await to_thread.run_sync(look)
+        except (Unauthenticated, Denied, NotFound):
+            return  # shut out or revoked meanwhile; whoever calls again is told so in a sentence
         for message in new:
             known = message.position
             yield b"id: %d\n" % known + event("message", message.model_dump(mode="json"))

@@ -149,6 +149,32 @@ def test_the_bot_falls_silent_in_the_middle_of_a_word_and_stays_silent_when_aske
     assert [m["state"] for m in said if m["speaker"] == "assistant"] == ["interrupted"]
 
 
+def test_a_live_stream_ends_for_staff_who_are_shut_out_and_for_visitors_of_a_revoked_site(
+    shop: Shop,
+) -> None:
+    with writing(shop.database) as session:
+        site = sites.create(session, assistants.get(session, "shop"), "Web", [ORIGIN])
+    with httpx.Client(base_url=shop.url, timeout=30, trust_env=False) as visitor:
+        token = visitor.post(f"/v1/widget/{site.public_key}/visitors", json={}).json()["token"]
+        visitor.headers["Authorization"] = f"Bearer {token}"
+        talk = begin(visitor)["id"]
+        path = f"/v1/conversations/{talk}/events"
+        with personal(shop, "nils") as nils, nils.stream("GET", path) as response:
+            told = events(response)
+            assert next(told)[0] == "conversation"
+            with writing(shop.database) as session:
+                staff.disable(session, staff.get(session, "nils@example.com"))
+            ask(visitor, talk, "Is he gone?")
+            assert [data for _, data in told if "gone" in str(data)] == []
+        with visitor.stream("GET", f"{path}?after=9") as response:
+            told = events(response)
+            assert next(told)[0] == "conversation"
+            with writing(shop.database) as session:
+                sites.revoke(session, sites.get(session, site.id))
+            assert list(told) == []
+        assert visitor.get(path).status_code == 401
+
+
 def test_the_customer_sees_the_agents_words_live_and_the_bot_again_afterwards(
     customer: httpx.Client, mara: httpx.Client
 ) -> None:
