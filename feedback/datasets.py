@@ -151,12 +151,17 @@ def _admitted(
 
 def context_of(feedback: Feedback, message: Message, said: list[Message]) -> ModelMessages:
     """What had been said when the answer that feedback is about was due."""
-    about_question = feedback.kind == FeedbackKind.DEMONSTRATION
-    return turns(m for m in said if m.position < message.position + about_question)
+    last = message.position - 1
+    if feedback.kind == FeedbackKind.DEMONSTRATION:
+        last = message.position
+    elif message.state == MessageState.DRAFT:
+        # Asked for at any time later; it answers what its question had led to (service/drafting.py).
+        last = next((m.position for m in said if m.id == message.reply_to_id), last)
+    return turns(m for m in said if m.position <= last)
 
 
 def _is_whole(message: Message) -> bool:
-    return message.state == MessageState.COMPLETE
+    return message.state in (MessageState.COMPLETE, MessageState.DRAFT)
 
 
 def _chosen(feedback: Feedback, message: Message) -> str | None:

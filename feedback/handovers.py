@@ -4,7 +4,7 @@ Nobody's absence holds a conversation: a colleague may take it from whoever has 
 operators do that), and the conversations of somebody who is shut out wait for a person again.
 
 What an agent sends from the bot's draft is a correction where they changed it and an approval where
-they did not; what they write from scratch is a demonstration.
+they did not; what they write from scratch until the customer's next message is one demonstration.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,13 @@ from feedback import conversations, corrections
 from feedback.desk import desk_of, is_open
 from feedback.desk_tables import Handover, HandoverOutcome, HandoverReason, Staff
 from feedback.errors import Conflict, Invalid
+from feedback.settings import feedback_settings
 from feedback.tables import (
     Assistant,
     Conversation,
     Feedback,
     FeedbackKind,
+    FeedbackState,
     Handling,
     Message,
     MessageState,
@@ -293,14 +295,17 @@ def _taught(
         draft = conversations.message(session, draft_id)
         if draft.conversation_id != conversation.id or draft.state != MessageState.DRAFT:
             raise Invalid(f"Message {draft_id!r} is not a draft of this conversation.")
-        if draft.text.strip() == text:
-            return _give(session, draft, FeedbackKind.APPROVAL, person)
-        return _give(session, draft, FeedbackKind.CORRECTION, person, text)
-    if question is None:
+        if question is not None and draft.reply_to_id == question.id:
+            if draft.text.strip() == text:
+                return _give(session, draft, FeedbackKind.APPROVAL, person)
+            return _give(session, draft, FeedbackKind.CORRECTION, person, text)
+        # The customer wrote meanwhile: the draft answers an earlier question, the text this one.
+    if question is None or _taught_by_draft(session, question, person):
         return None
-    if _answered_since(session, conversation, question):
-        return None  # a second message to the same question: its first already taught
-    return _give(session, question, FeedbackKind.DEMONSTRATION, person, text)
+    whole = _said_to(session, question, person)
+    if len(whole) > feedback_settings().text_max_chars:
+        return None  # longer than one lesson may be; what was kept so far stands
+    return _give(session, question, FeedbackKind.DEMONSTRATION, person, whole)
 
 
 def _give(
@@ -309,18 +314,44 @@ def _give(
     return corrections.give(session, about.id, kind, person.email, Role.AGENT, text=text)
 
 
-def _answered_since(session: Session, conversation: Conversation, question: Message) -> bool:
-    """Whether an agent had answered this question before the message just sent."""
-    sent = session.exec(
-        select(func.count())
-        .select_from(Message)
+def _taught_by_draft(session: Session, question: Message, person: Staff) -> bool:
+    """Whether the person answered this question from a draft: that word stands, and what they add to
+    it ("Anything else?") would only take its place.
+    """
+    word = session.exec(
+        select(Feedback.id)
+        .join(Message, col(Message.id) == Feedback.message_id)
         .where(
-            Message.conversation_id == conversation.id,
+            Message.conversation_id == question.conversation_id,
+            Message.reply_to_id == question.id,
+            Message.state == MessageState.DRAFT,
+            Feedback.author == person.email,
+            col(Feedback.kind).in_((FeedbackKind.CORRECTION, FeedbackKind.APPROVAL)),
+            Feedback.state == FeedbackState.ACTIVE,
+        )
+        .limit(1)
+    )
+    return word.first() is not None
+
+
+def _said_to(session: Session, question: Message, person: Staff) -> str:
+    """All that a person has written to this question, the message just sent included.
+
+    Joined, and not the last alone: no message of several is *the* answer. "Hi, one moment" comes before
+    it, "Anything else?" after it, and a long one comes in parts; together they are what the customer was
+    told, and just what `transcript.render` makes of them when the conversation goes on.
+    """
+    said = session.exec(
+        select(Message.text)
+        .where(
+            Message.conversation_id == question.conversation_id,
             Message.speaker == Speaker.AGENT,
             Message.reply_to_id == question.id,
+            Message.author == person.name,
         )
-    ).one()
-    return sent > 1
+        .order_by(col(Message.position))
+    )
+    return "\n\n".join(said)
 
 
 def keep_draft(session: Session, conversation: Conversation, text: str, **how: Any) -> Message:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from feedback import assistants, conversations, corrections, handovers, staff
+from feedback import assistants, conversations, corrections, datasets, handovers, staff
 from feedback.database import writing
 from feedback.desk_tables import HandoverReason, Staff
 from feedback.errors import Conflict, Invalid
@@ -179,7 +179,84 @@ def test_what_an_agent_sends_teaches_by_how_it_came_about(
     conversations.write(session, conversation, "And my tent?")
     scratch = handovers.send(session, conversation, mara, "Here it is.")
     assert scratch.feedback and scratch.feedback.kind == "demonstration"
+
+
+def taught(session: Session, assistant: Assistant) -> set[tuple[str, str, str | None]]:
+    """What a cycle would learn now: question, answer, and for a pair what it is better than."""
+    sft, dpo = datasets.freeze(session, assistant)
+    rows = [*datasets.items(session, sft), *datasets.items(session, dpo)]
+    return {(row.prompt[-1]["content"], row.chosen, row.rejected) for row in rows}
+
+
+def test_all_that_is_written_until_the_customers_next_message_is_one_demonstration(
+    assistant: Assistant, session: Session
+) -> None:
+    conversation, mara = taken(session, assistant)
+    for text in ("Hi, one moment.", "It is in Ghent.", "Anything else?"):
+        sent = handovers.send(session, conversation, mara, text)
+    whole = "Hi, one moment.\n\nIt is in Ghent.\n\nAnything else?"
+    assert sent.feedback and sent.feedback.text == whole
+    assert taught(session, assistant) == {("Where is it?", whole, None)}
+    conversations.write(session, conversation, "And my tent?")
+    handovers.send(session, conversation, mara, "At the gate.")
+    assert taught(session, assistant) == {
+        ("Where is it?", whole, None),
+        ("And my tent?", "At the gate.", None),
+    }
+
+
+def test_a_colleague_who_takes_over_demonstrates_their_own_answer(
+    assistant: Assistant, session: Session
+) -> None:
+    conversation, mara = taken(session, assistant)
+    handovers.send(session, conversation, mara, "One moment.")
+    olga = person(session, "olga")
+    handovers.take_over(session, conversation, olga)
+    handovers.send(session, conversation, olga, "It is in Ghent.")
+    assert taught(session, assistant) == {("Where is it?", "It is in Ghent.", None)}
+
+
+def test_what_is_sent_before_and_after_a_draft_does_not_take_the_place_of_what_it_taught(
+    assistant: Assistant, session: Session
+) -> None:
+    conversation, mara = taken(session, assistant)
+    handovers.send(session, conversation, mara, "One moment.")
+    draft = handovers.keep_draft(session, conversation, "On Monday.")
+    handovers.send(session, conversation, mara, "On Tuesday.", draft.id)
     assert handovers.send(session, conversation, mara, "Anything else?").feedback is None
+    expected = ("Where is it?", "On Tuesday.")
+    assert taught(session, assistant) == {(*expected, None), (*expected, "On Monday.")}
+
+
+def test_an_untouched_draft_teaches_what_it_says(assistant: Assistant, session: Session) -> None:
+    conversation, mara = taken(session, assistant)
+    draft = handovers.keep_draft(session, conversation, "On Monday.")
+    handovers.send(session, conversation, mara, "On Monday.", draft.id)
+    assert taught(session, assistant) == {("Where is it?", "On Monday.", None)}
+
+
+@pytest.mark.parametrize("text", ["At the gate.", "On Monday."], ids=["edited", "untouched"])
+def test_a_draft_for_an_earlier_question_is_not_corrected_by_an_answer_to_a_newer_one(
+    assistant: Assistant, session: Session, text: str
+) -> None:
+    conversation, mara = taken(session, assistant)
+    draft = handovers.keep_draft(session, conversation, "On Monday.")
+    newer = conversations.write(session, conversation, "And my tent?")
+    sent = handovers.send(session, conversation, mara, text, draft.id)
+    assert sent.feedback and (sent.feedback.kind, sent.feedback.message_id) == (
+        "demonstration",
+        newer.id,
+    )
+    assert [(chosen, worse) for _, chosen, worse in taught(session, assistant)] == [(text, None)]
+
+
+def test_a_message_is_sent_even_when_all_together_is_too_long_for_one_lesson(
+    assistant: Assistant, session: Session
+) -> None:
+    conversation, mara = taken(session, assistant)
+    handovers.send(session, conversation, mara, "a" * 5000)
+    assert handovers.send(session, conversation, mara, "b" * 5000).feedback is None
+    assert [len(chosen) for _, chosen, _ in taught(session, assistant)] == [5000]
 
 
 def test_sent_again_under_its_key_it_is_sent_once(assistant: Assistant, session: Session) -> None:
