@@ -1,6 +1,5 @@
 """`understudy feedback desk`: the inbox, search, hand-overs, the review queue and what was learned."""
 
-import getpass
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -160,7 +159,9 @@ def _note(session: Session, who: str, act: str, conversation: Talk, **detail: st
 def fill_reviews(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
     """Sample new answers into the review queue: uncertain, on a new topic, or by chance."""
     with writing() as session:
-        added = reviews.fill(session, assistants.only(session, assistant))
+        owner = assistants.only(session, assistant)
+        added = reviews.fill(session, owner)
+        audit.record(session, audit.here(), "review.fill", owner.name, owner.id)
     print_record({str(source): count for source, count in added.items()}, as_json)
 
 
@@ -201,7 +202,7 @@ def recheck(
         learned.request_recheck(session, row, "command line")
         about = conversations.message(session, row.message_id)
         conversation = conversations.get(session, about.conversation_id)
-        _note(session, getpass.getuser(), "feedback.recheck", conversation)
+        _note(session, audit.here().name, "feedback.recheck", conversation)
     say("Asked for. `understudy feedback desk learned` shows what came of it.")
 
 
@@ -225,8 +226,13 @@ def settings(
             before = owner.desk
             owner.desk = changed.model_dump(mode="json", exclude_defaults=True)
             session.add(owner)
-            actor = Actor("command line", "command line")
             audit.record(
-                session, actor, "desk.change", owner.name, owner.id, before=before, after=owner.desk
+                session,
+                audit.here(),
+                "desk.change",
+                owner.name,
+                owner.id,
+                before=before,
+                after=owner.desk,
             )
         print_record(desk_of(owner).model_dump(mode="json"), as_json)
