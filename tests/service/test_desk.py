@@ -249,7 +249,11 @@ def test_an_answer_from_scratch_is_a_demonstration_once_per_question(
     mara.post(f"/v1/conversations/{talk}/take")
     for text in ("At ten.", "On Sundays at noon."):
         mara.post(f"/v1/conversations/{talk}/replies", json={"text": text})
-    assert taught(shop, question) == [("demonstration", "At ten.", "mara@example.com")]
+    told = ["At ten.", "At ten.\n\nOn Sundays at noon."]  # the second in place of the first
+    assert taught(shop, question) == [("demonstration", text, "mara@example.com") for text in told]
+    with reading(shop.database) as session:
+        states = [str(word.state) for word in corrections.about_message(session, question)]
+    assert states == ["superseded", "active"]
 
 
 def test_no_customer_ever_sees_a_draft(customer: httpx.Client, mara: httpx.Client) -> None:
