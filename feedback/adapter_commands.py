@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants
+from feedback import adapter_folder, adapters, assistants, audit
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.printing import (
@@ -130,6 +130,7 @@ def promote(name: Name, by: By, reason: Reason, wait: Wait = 30.0) -> None:
         owner = assistants.by_id(session, adapter.assistant_id)
         before = adapters.live_adapter(session, owner)
         promotion = adapters.promote(session, owner, adapter, by, reason)
+        _note(session, owner, "adapter.promote", adapter, by, reason)
     _tell(promotion, before, adapter, wait)
 
 
@@ -159,7 +160,15 @@ def rollback(
             target = None if to == adapters.BASE else adapters.get(session, to)
             promotion = adapters.promote(session, owner, target, by, reason)
         after = adapters.live_adapter(session, owner)
+        _note(session, owner, "adapter.roll_back", after, by, reason)
     _tell(promotion, before, after, wait)
+
+
+def _note(
+    session: Session, owner: Assistant, act: str, now: Adapter | None, by: str, reason: str
+) -> None:
+    name = now.name if now else adapters.BASE
+    audit.record(session, audit.here(), act, name, owner.id, by=by, reason=reason)
 
 
 def _tell(

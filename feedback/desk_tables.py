@@ -117,6 +117,8 @@ class HandoverOutcome(StrEnum):
 
     HANDED_BACK = "handed_back"
     CLOSED = "closed"
+    TAKEN_OVER = "taken_over"
+    PUT_BACK = "put_back"
 
 
 class Handover(SQLModel, table=True):

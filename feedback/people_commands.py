@@ -1,13 +1,12 @@
 """`understudy feedback staff`, `sites`, `audit`: who may sign in, where the widget is, what was done."""
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from feedback import assistants, audit, sites, staff
-from feedback.audit import Actor
+from feedback.audit import here
 from feedback.database import reading, writing
 from feedback.printing import (
     AssistantOption,
@@ -32,11 +31,6 @@ ForAssistant = Annotated[
     str | None, typer.Option("--assistant", "-a", help="For this assistant; else for all.")
 ]
 LINK = "/console/password/"
-
-
-def here() -> Actor:
-    """Whoever types: a command changes the database directly, so it answers to the machine's user."""
-    return Actor(getpass.getuser(), "command line")
 
 
 @staff_app.command(

@@ -33,6 +33,7 @@ from service.hot_swap import HotSwap
 from service.kept_secret import kept_secret
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
+from service.throttle import Throttle
 from service.turns import Turns
 from service.vllm import Vllm
 
@@ -44,6 +45,7 @@ STATUS: dict[type[Exception], int] = {
     errors.Denied: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.TooMany: 429,
     errors.Unavailable: 503,
     ProbeFailed: 503,
     errors.UnderstudyError: 500,
@@ -87,6 +89,14 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
         feedback_settings().var_dir, "service_secret_key"
     )
     app.state.leaving = asyncio.Event()
+    app.state.sign_ins = Throttle(
+        settings.sign_in_failures_per_minute,
+        "failed sign-ins",
+        "SERVICE_SIGN_IN_FAILURES_PER_MINUTE",
+    )
+    app.state.newcomers = Throttle(
+        settings.visitors_per_minute, "new visitors", "SERVICE_VISITORS_PER_MINUTE"
+    )
     for door in DOORS:
         app.include_router(door.router)
     console.add_to(app)
@@ -151,7 +161,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if shown := console.show_error(request, error, status):
         return shown
     headers = {}
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, errors.Unavailable | errors.TooMany):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"

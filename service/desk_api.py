@@ -22,6 +22,7 @@ from feedback import (
 )
 from feedback.database import reading, writing
 from feedback.desk_tables import HandoverReason
+from feedback.errors import Denied, NotFound, Unauthenticated
 from feedback.inbox import View
 from feedback.tables import (
     Assistant,
@@ -42,8 +43,10 @@ from service.drafting import draft
 from service.following import NO_BUFFERING, event
 from service.permissions import (
     EVERYONE,
+    OPERATORS,
     STAFF,
     Caller,
+    again,
     allow,
     assistant_for,
     conversation_for,
@@ -62,6 +65,7 @@ Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
 Customer = Annotated[Caller, Depends(allow(Role.CUSTOMER))]
 """Only they say how satisfied they were."""
 OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
+Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 HEARTBEAT_SECONDS = 15.0
 
 
@@ -116,7 +120,8 @@ async def _events(
 
     def look() -> tuple[ConversationOut, list[MessageOut]]:
         with reading(state.database) as session:
-            conversation = conversation_for(session, caller, conversation_id)
+            now_caller = again(request, session, caller)
+            conversation = conversation_for(session, now_caller, conversation_id)
             said = conversations.told(conversations.messages_of(session, conversation_id))
             new = []
             for message in said:
@@ -128,7 +133,10 @@ async def _events(
             return ConversationOut(**conversation_out(session, conversation)), new
 
     while True:
-        about, new = await to_thread.run_sync(look)
+        try:
+            about, new = await to_thread.run_sync(look)
+        except (Unauthenticated, Denied, NotFound):
+            return  # shut out or revoked meanwhile; whoever calls again is told so in a sentence
         for message in new:
             known = message.position
             yield b"id: %d\n" % known + event("message", message.model_dump(mode="json"))
@@ -196,6 +204,19 @@ def take(request: Request, conversation_id: str, caller: OfStaff) -> HandoverOut
         person = person_of(session, caller)
         handover = handovers.take(session, conversation, person)
         note(session, caller, conversation, "conversation.take")
+        return HandoverOut.of(handover, person.name)
+
+
+@router.post("/conversations/{conversation_id}/take-over", status_code=201)
+def take_over(request: Request, conversation_id: str, caller: Operator) -> HandoverOut:
+    """Take a conversation from the colleague who has it, say because they are away."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        person = person_of(session, caller)
+        holder = handovers.take_over(session, conversation, person)
+        note(session, caller, conversation, "conversation.take_over", holder=holder.email)
+        handover = handovers.current(session, conversation)
+        assert handover is not None, "it was begun a moment ago"
         return HandoverOut.of(handover, person.name)
 
 

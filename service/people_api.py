@@ -5,11 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse
-from sqlmodel import Session
 
-from feedback import assistants, audit, sites, staff
+from feedback import audit, sites
 from feedback.database import reading, writing
-from feedback.desk_tables import Staff
 from feedback.errors import NotFound
 from feedback.tables import Assistant
 from service import people, visitors
@@ -23,13 +21,12 @@ Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 
 @router.get("/staff")
 def list_staff(request: Request, caller: Admin) -> list[StaffOut]:
-    """Members of staff: all for an admin of everything, else those of the admin's assistants."""
+    """Members of staff: all for an admin of everything, else those of the admin's assistants.
+
+    Roles for other assistants are not told.
+    """
     with reading(request.app.state.database) as session:
-        found = [staff_out(session, caller, person) for person in staff.every(session)]
-        if None in caller.roles:
-            return found
-        theirs = {each.name for each in assistants.every(session) if caller.role_at(each.id)}
-        return [one for one in found if theirs & set(one.roles)]
+        return people.shown_to(session, caller)
 
 
 @router.post("/staff", status_code=201)
@@ -39,7 +36,7 @@ def invite(request: Request, new: NewStaff, caller: Admin) -> StaffOut:
         person, secret = people.invite(
             session, caller, new.email, new.name, new.role, new.assistant
         )
-        return staff_out(session, caller, person, password_link(request, secret))
+        return people.staff_out(session, caller, person, password_link(request, secret))
 
 
 @router.post("/staff/{person}/role", status_code=201)
@@ -47,7 +44,7 @@ def change_role(request: Request, person: str, new: NewRole, caller: Admin) -> S
     """Give a person a role for an assistant, or take it away."""
     with writing(request.app.state.database) as session:
         found = people.change_role(session, caller, person, new.role, new.assistant)
-        return staff_out(session, caller, found)
+        return people.staff_out(session, caller, found)
 
 
 @router.post("/staff/{person}/password-link", status_code=201)
@@ -55,21 +52,23 @@ def reset_password(request: Request, person: str, caller: Operator) -> StaffOut:
     """A new link with which a person chooses a password. Operators may make one for agents."""
     with writing(request.app.state.database) as session:
         found, secret = people.new_link(session, caller, person)
-        return staff_out(session, caller, found, password_link(request, secret))
+        return people.staff_out(session, caller, found, password_link(request, secret))
 
 
 @router.post("/staff/{person}/disable", status_code=201)
 def disable(request: Request, person: str, caller: Admin) -> StaffOut:
     """Shut a person out at once, on every device."""
     with writing(request.app.state.database) as session:
-        return staff_out(session, caller, people.disable(session, caller, person))
+        return people.staff_out(session, caller, people.disable(session, caller, person))
 
 
 @router.post("/staff/{person}/enable", status_code=201)
 def enable(request: Request, person: str, caller: Admin) -> StaffOut:
     """Let a person in again."""
     with writing(request.app.state.database) as session:
-        return staff_out(session, caller, people.disable(session, caller, person, disabled=False))
+        return people.staff_out(
+            session, caller, people.disable(session, caller, person, disabled=False)
+        )
 
 
 @router.get("/sites")
@@ -131,22 +130,3 @@ def password_link(request: Request, secret: str) -> str:
     """Where a password is chosen; the secret in it works once."""
     base = request.app.state.settings.public_url or str(request.base_url)
     return f"{base.rstrip('/')}/console/password/{secret}"
-
-
-def staff_out(session: Session, caller: Caller, person: Staff, link: str | None = None) -> StaffOut:
-    """A person with their roles by the assistants' names: those assistants the caller knows of."""
-    names: dict[str | None, str] = {
-        each.id: each.name for each in assistants.every(session) if caller.role_at(each.id)
-    }
-    names[None] = "*"
-    held = staff.roles_of(session, person)
-    roles = {names[scope]: str(role) for scope, role in held.items() if scope in names}
-    return StaffOut(
-        id=person.id,
-        email=person.email,
-        name=person.name,
-        roles=roles,
-        disabled_at=person.disabled_at,
-        created_at=person.created_at,
-        password_link=link,
-    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from anyio import to_thread
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from sqlmodel import Session
 
 from feedback import api_keys, assistants, conversations, learned, staff
@@ -82,16 +83,19 @@ class Allow:
             raise Unauthenticated(
                 "Found no API key; expected the header 'Authorization: Bearer …'."
             )
-        token = credentials.credentials
-        address = request.client.host if request.client else None
 
         def look_up() -> Caller:
             with reading(request.app.state.database) as session:
-                if token.startswith(visitors.PREFIX):
-                    return self._visitor(request, session, token, address)
-                return self._key(session, token, address)
+                return self.identify(request, session, credentials.credentials)
 
-        return self.let_through(await to_thread.run_sync(look_up))
+        return await to_thread.run_sync(look_up)
+
+    def identify(self, request: Request, session: Session, token: str) -> Caller:
+        """Whose token this is right now, if their role is let through."""
+        address = request.client.host if request.client else None
+        if token.startswith(visitors.PREFIX):
+            return self.let_through(self._visitor(request, session, token, address))
+        return self.let_through(self._key(session, token, address))
 
     def let_through(self, caller: Caller) -> Caller:
         """The caller, or Denied when none of their roles is one of the route's."""
@@ -129,6 +133,12 @@ class Allow:
             staff_id=person.id if person else None,
             address=address,
         )
+
+
+def again(request: Request, session: Session, caller: Caller) -> Caller:
+    """The caller of a long request as they are by now; Unauthenticated or Denied once shut out."""
+    _, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    return Allow(*caller.allowed).identify(request, session, token)
 
 
 def allow(*roles: Role) -> Callable[..., Awaitable[Caller]]:

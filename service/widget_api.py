@@ -63,6 +63,8 @@ def read_widget(request: Request, site_key: str) -> WidgetOut:
 async def welcome(request: Request, site_key: str, new: NewVisitor) -> VisitorOut:
     """A token for a visitor: somebody new, or one of the site's users whom the site vouches for."""
     state = request.app.state
+    # Before the database is asked for anything: nobody has shown who they are yet.
+    state.newcomers.enter(request.client.host if request.client else None)
 
     def store() -> VisitorOut:
         with writing(state.database) as session:

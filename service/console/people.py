@@ -12,7 +12,7 @@ from feedback.tables import Role
 from service import people
 from service.console.pages import page
 from service.console.session import Seat, seat
-from service.people_api import password_link, staff_out
+from service.people_api import password_link
 from service.permissions import ADMINS, OPERATORS
 
 router = APIRouter(prefix="/console/{assistant}/people", include_in_schema=False)
@@ -37,11 +37,8 @@ def _page(
     status: int = 200,
 ) -> HTMLResponse:
     with reading(request.app.state.database) as session:
-        everybody = [
-            staff_out(session, here.caller, person) for person in people.known(session, here.caller)
-        ]
+        shown = people.shown_to(session, here.caller, here.desk)
         names = [each.name for each in assistants.every(session) if here.caller.role_at(each.id)]
-    shown = [one for one in everybody if {EVERY, here.desk.name} & set(one.roles) or not one.roles]
     return page(
         request,
         here,

@@ -69,6 +69,7 @@ OF_STAFF = [
 OF_OPERATORS = [
     "GET people",
     "POST people/{person}/password-link",
+    "POST conversations/{conversation_id}/take-over",
     "GET overview",
     "GET cycles",
     "POST cycles",

@@ -113,6 +113,22 @@ def test_two_agents_cannot_take_one_conversation(
     assert customer.get(f"/v1/conversations/{talk}").json()["person"] == "Mara"
 
 
+def test_an_operator_takes_over_from_an_agent_and_an_agent_cannot(
+    shop: Shop, customer: httpx.Client, mara: httpx.Client
+) -> None:
+    talk = begin(customer)["id"]
+    mara.post(f"/v1/conversations/{talk}/take")
+    with personal(shop, "nils") as nils, personal(shop, "olga", Role.OPERATOR) as olga:
+        assert nils.post(f"/v1/conversations/{talk}/take-over").status_code == 403
+        taken = olga.post(f"/v1/conversations/{talk}/take-over")
+        assert taken.status_code == 201, taken.text
+    assert customer.get(f"/v1/conversations/{talk}").json()["person"] == "Olga"
+    assert mara.post(f"/v1/conversations/{talk}/replies", json={"text": "Hi"}).status_code == 409
+    with reading(shop.database) as session:
+        entry = audit.every(session, act="conversation.take_over")[0]
+    assert (entry.actor, entry.detail) == ("olga@example.com", {"holder": "mara@example.com"})
+
+
 def test_the_bot_falls_silent_in_the_middle_of_a_word_and_stays_silent_when_asked_again(
     shop: Shop, customer: httpx.Client, mara: httpx.Client, engine: StandInEngine
 ) -> None:
@@ -131,6 +147,32 @@ def test_the_bot_falls_silent_in_the_middle_of_a_word_and_stays_silent_when_aske
     assert again["answer"] is None and again["conversation"]["handling"] == "person"
     said = mara.get(f"/v1/conversations/{talk}").json()["messages"]
     assert [m["state"] for m in said if m["speaker"] == "assistant"] == ["interrupted"]
+
+
+def test_a_live_stream_ends_for_staff_who_are_shut_out_and_for_visitors_of_a_revoked_site(
+    shop: Shop,
+) -> None:
+    with writing(shop.database) as session:
+        site = sites.create(session, assistants.get(session, "shop"), "Web", [ORIGIN])
+    with httpx.Client(base_url=shop.url, timeout=30, trust_env=False) as visitor:
+        token = visitor.post(f"/v1/widget/{site.public_key}/visitors", json={}).json()["token"]
+        visitor.headers["Authorization"] = f"Bearer {token}"
+        talk = begin(visitor)["id"]
+        path = f"/v1/conversations/{talk}/events"
+        with personal(shop, "nils") as nils, nils.stream("GET", path) as response:
+            told = events(response)
+            assert next(told)[0] == "conversation"
+            with writing(shop.database) as session:
+                staff.disable(session, staff.get(session, "nils@example.com"))
+            ask(visitor, talk, "Is he gone?")
+            assert [data for _, data in told if "gone" in str(data)] == []
+        with visitor.stream("GET", f"{path}?after=9") as response:
+            told = events(response)
+            assert next(told)[0] == "conversation"
+            with writing(shop.database) as session:
+                sites.revoke(session, sites.get(session, site.id))
+            assert list(told) == []
+        assert visitor.get(path).status_code == 401
 
 
 def test_the_customer_sees_the_agents_words_live_and_the_bot_again_afterwards(
@@ -207,7 +249,11 @@ def test_an_answer_from_scratch_is_a_demonstration_once_per_question(
     mara.post(f"/v1/conversations/{talk}/take")
     for text in ("At ten.", "On Sundays at noon."):
         mara.post(f"/v1/conversations/{talk}/replies", json={"text": text})
-    assert taught(shop, question) == [("demonstration", "At ten.", "mara@example.com")]
+    told = ["At ten.", "At ten.\n\nOn Sundays at noon."]  # the second in place of the first
+    assert taught(shop, question) == [("demonstration", text, "mara@example.com") for text in told]
+    with reading(shop.database) as session:
+        states = [str(word.state) for word in corrections.about_message(session, question)]
+    assert states == ["superseded", "active"]
 
 
 def test_no_customer_ever_sees_a_draft(customer: httpx.Client, mara: httpx.Client) -> None:

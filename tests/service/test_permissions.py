@@ -65,6 +65,7 @@ EXPECTED = {
     "POST /v1/conversations/{conversation_id}/handover": EVERYONE,
     "POST /v1/conversations/{conversation_id}/satisfaction": {CUSTOMER},
     "POST /v1/conversations/{conversation_id}/take": STAFF,
+    "POST /v1/conversations/{conversation_id}/take-over": OPERATORS,
     "POST /v1/conversations/{conversation_id}/release": STAFF,
     "POST /v1/conversations/{conversation_id}/close": STAFF,
     "POST /v1/conversations/{conversation_id}/drafts": STAFF,
