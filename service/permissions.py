@@ -53,8 +53,8 @@ class Caller:
 
     @property
     def highest(self) -> Role:
-        """The highest role held for any assistant."""
-        return max(self.roles.values(), key=staff.rank)
+        """The highest role held for any assistant; the lowest there is without one."""
+        return max(self.roles.values(), key=staff.rank, default=Role.CUSTOMER)
 
     @property
     def is_customer(self) -> bool:

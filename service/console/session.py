@@ -111,7 +111,10 @@ class TakeSeat:
             if here
             else next((role for role in roles.values() if role in self.roles), None)
         )
-        if may is None:
+        nothing_yet = (
+            not roles and name is None
+        )  # the first page says whom to ask; and they may leave
+        if may is None and not nothing_yet:
             needed = " or ".join(self.roles)
             raise Denied(
                 f"Your role here is {seat.role if roles else 'none'}; this needs {needed}."

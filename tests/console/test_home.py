@@ -48,3 +48,15 @@ def test_with_several_each_has_a_line_and_leads_where_ones_role_begins(shop: Sho
         f"shop/candidates/{trained.adapter.name}",
     ):
         assert f'href="/console/{link}"' in shown.text
+
+
+def test_without_a_role_the_page_says_whom_to_ask_and_one_may_leave(shop: Shop) -> None:
+    email = hire(shop.database, "gone", Role.AGENT)
+    with writing(shop.database) as session:
+        staff.take_role(session, staff.get(session, email), shop_of(session))
+    with signed_in(shop, email) as gone:
+        shown = gone.get("/console")
+        assert shown.status_code == 200 and "Nothing here for you yet" in shown.text
+        assert "no role yet" in shown.text
+        assert gone.get("/console/shop/inbox").status_code == 404
+        assert "Sign in" in gone.post("/console/sign-out").text
