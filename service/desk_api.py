@@ -80,7 +80,7 @@ def list_conversations(
         if caller.role_at(owner.id) == Role.CUSTOMER:
             rows = inbox.of_customer(session, owner, caller.customer_id, caller.api_key_id, limit)
         elif q.strip():
-            rows = search.find(session, owner, q, limit)
+            rows = search.find(session, owner, q, limit, after)
         else:
             rows = inbox.page(session, owner, view, caller.staff_id, after, limit)
         return [ConversationRow.of(row.conversation, row.customer) for row in rows]
