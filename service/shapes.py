@@ -199,6 +199,9 @@ class NewPromotion(Shape):
     adapter: str = Field(description="An adapter's name, or 'base'.")
     assistant: str | None = None
     reason: str = Field(min_length=1, max_length=2000)
+    expected: str | None = Field(
+        None, description="What you saw as live; refused with 409 if something else is."
+    )
 
 
 class NewRollback(Shape):
@@ -206,6 +209,9 @@ class NewRollback(Shape):
 
     assistant: str | None = None
     reason: str = Field(min_length=1, max_length=2000)
+    expected: str | None = Field(
+        None, description="What you saw as live; refused with 409 if something else is."
+    )
 
 
 class PromotionOut(Shape):
