@@ -63,7 +63,9 @@ class Desk(BaseModel):
         {}, description="When people are there, by day. Empty: always."
     )
     reply_within_hours: int = Field(
-        24, ge=1, description="What a customer is told to expect out of hours."
+        24,
+        ge=1,
+        description="What a customer is told to expect out of hours, counted from the opening.",
     )
     customer_asks: list[str] = Field(
         [

@@ -117,6 +117,7 @@ class HandoverOutcome(StrEnum):
 
     HANDED_BACK = "handed_back"
     CLOSED = "closed"
+    CUSTOMER_LEFT = "customer_left"
 
 
 class Handover(SQLModel, table=True):

@@ -211,10 +211,13 @@ def hand_back(request: Request, conversation_id: str, caller: OfStaff) -> Conver
 
 
 @router.post("/conversations/{conversation_id}/close", status_code=201)
-def close(request: Request, conversation_id: str, caller: OfStaff) -> ConversationOut:
-    """Done. The customer's next message opens it again."""
+def close(request: Request, conversation_id: str, caller: Anyone) -> ConversationOut:
+    """Done; customers may close their own, and then wait no longer. Their next message opens it again."""
     with writing(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
+        if caller.role_at(conversation.assistant_id) == Role.CUSTOMER:
+            handovers.leave(session, conversation)
+            return _out(session, conversation)
         handovers.close(session, conversation, person_of(session, caller))
         note(session, caller, conversation, "conversation.close")
         return _out(session, conversation)

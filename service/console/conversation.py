@@ -170,6 +170,8 @@ ENDED = {
 
 
 def _end(session: Session, handover: Handover) -> str:
+    if handover.outcome == HandoverOutcome.CUSTOMER_LEFT:
+        return "The customer ended the chat"
     if handover.outcome is None or handover.ended_by_id is None:  # ended before this was kept
         return "Handed back to the bot, or closed"
     return f"{session.get_one(Staff, handover.ended_by_id).name} {ENDED[handover.outcome]}"

@@ -169,6 +169,21 @@ def test_a_closed_conversation_opens_again_with_the_customers_next_message(
     assert handling(customer, talk) == "bot"
 
 
+def test_a_customer_closes_their_own_conversation_and_leaves_the_queue(
+    customer: httpx.Client, mara: httpx.Client
+) -> None:
+    talk = begin(customer)["id"]
+    customer.post(f"/v1/conversations/{talk}/handover", json={})
+    waiting = {"view": "waiting"}
+    assert [row["id"] for row in mara.get("/v1/conversations", params=waiting).json()] == [talk]
+    closed = customer.post(f"/v1/conversations/{talk}/close")
+    assert (closed.status_code, closed.json()["handling"]) == (201, "closed")
+    assert mara.get("/v1/conversations", params=waiting).json() == []
+    assert customer.post(f"/v1/conversations/{talk}/close").status_code == 201
+    assert ask(customer, talk, "One more thing").json()["answer"]["text"]
+    assert handling(customer, talk) == "bot"
+
+
 # Daily work teaches
 
 

@@ -53,7 +53,7 @@ EXPECTED = {
     "POST /v1/conversations/{conversation_id}/satisfaction": EVERYONE,
     "POST /v1/conversations/{conversation_id}/take": STAFF,
     "POST /v1/conversations/{conversation_id}/release": STAFF,
-    "POST /v1/conversations/{conversation_id}/close": STAFF,
+    "POST /v1/conversations/{conversation_id}/close": EVERYONE,
     "POST /v1/conversations/{conversation_id}/drafts": STAFF,
     "POST /v1/conversations/{conversation_id}/replies": STAFF,
     "POST /v1/reviews": STAFF,
@@ -135,6 +135,7 @@ def test_a_customer_sees_only_what_its_own_key_began(shop: Shop, customer: httpx
             assert client.get(path).status_code == 404
             assert client.get(f"{path}/messages/{message}").status_code == 404
             assert ask(client, conversation, "Me too").status_code == 404
+            assert client.post(f"{path}/close").status_code == 404
             rated = client.post(f"/v1/messages/{message}/ratings", json={"value": 1})
             assert rated.status_code == 404
 
