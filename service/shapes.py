@@ -65,7 +65,9 @@ class ConversationOut(Shape):
     opens_at: datetime | None = Field(
         description="While waiting out of hours: when people are back."
     )
-    reply_within_hours: int | None = Field(description="Out of hours: when to expect a reply.")
+    reply_within_hours: int | None = Field(
+        description="Out of hours: when to expect a reply, counted from `opens_at`."
+    )
     satisfaction: int | None
     created_at: datetime
 
