@@ -1,6 +1,5 @@
 """The customer's chat widget in a real browser, on pages of another origin than the service's."""
 
-import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -832,6 +831,7 @@ def test_every_language_has_every_text(language: str) -> None:
     assert names[language] == names["en"]
     used = set(re.findall(r"\bt\(\"(\w+)\"", WIDGET.read_text()))
     assert used <= names["en"]
+    assert sorted(sites.TEXTS) == sorted(names["en"])
 
 
 def test_on_a_phone_the_panel_fills_the_screen(

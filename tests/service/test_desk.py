@@ -285,6 +285,24 @@ def visitor(shop: Shop, site: str, **who: str) -> httpx.Client:
     return httpx.Client(base_url=shop.url, headers=headers, timeout=30, trust_env=False)
 
 
+def test_an_admin_changes_a_site_over_the_api(shop: Shop) -> None:
+    with shop.client("admin") as admin:
+        body = {"name": "Web", "origins": [ORIGIN], "look": {"texts": {"send": "Go"}}}
+        made = admin.post("/v1/sites", json=body).json()
+        path = f"/v1/sites/{made['id']}"
+        changed = admin.patch(path, json={"look": {"language": "de"}}).json()
+        assert changed["look"] == {**made["look"], "language": "de"}
+        assert (changed["origins"], changed["public_key"]) == ([ORIGIN], made["public_key"])
+        changed = admin.patch(path, json={"look": {"texts": {"you": "Guest"}}}).json()
+        assert changed["look"]["texts"] == {"you": "Guest"}
+        for look in ({"texts": {"sned": "Go"}}, {"size": 3}, {"texts": 3}):
+            assert admin.patch(path, json={"look": look}).status_code == 422
+    with shop.client("bakery operator") as other:
+        assert other.patch(path, json={}).status_code == 403
+    with reading(shop.database) as session:
+        assert len(audit.every(session, act="site.change")) == 2
+
+
 def test_a_visitor_reaches_their_own_conversations_and_no_others(shop: Shop, site: str) -> None:
     with visitor(shop, site) as one, visitor(shop, site) as other:
         talk = begin(one)["id"]

@@ -72,6 +72,7 @@ EXPECTED = {
     "POST /v1/staff/{person}/enable": ADMINS,
     "GET /v1/sites": OPERATORS,
     "POST /v1/sites": ADMINS,
+    "PATCH /v1/sites/{site_id}": ADMINS,
     "POST /v1/sites/{site_id}/revoke": ADMINS,
     "GET /v1/audit": ADMINS,
     "GET /v1/audit.csv": ADMINS,
