@@ -21,15 +21,15 @@ from feedback import (
     search,
 )
 from feedback.database import reading, writing
-from feedback.desk_tables import HandoverReason
+from feedback.desk_tables import HandoverReason, Site
 from feedback.errors import Denied
 from feedback.inbox import View
+from feedback.sites import Look
 from feedback.tables import (
     Assistant,
     Conversation,
     MessageState,
     Role,
-    Speaker,
 )
 from service.desk_shapes import (
     ConversationRow,
@@ -57,6 +57,7 @@ from service.shapes import (
     MessageOut,
     conversation_out,
 )
+from service.take_home import Language, as_text, language_of
 
 router = APIRouter(prefix="/v1", tags=["desk"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
@@ -144,20 +145,26 @@ async def _events(
 
 
 @router.get("/conversations/{conversation_id}/transcript", response_class=PlainTextResponse)
-def read_transcript(request: Request, conversation_id: str, caller: Anyone) -> PlainTextResponse:
+def read_transcript(
+    request: Request,
+    conversation_id: str,
+    caller: Anyone,
+    language: Annotated[
+        Language | None, Query(description="Else the site's; else English.")
+    ] = None,
+) -> PlainTextResponse:
     """The conversation as plain text, to keep."""
     with reading(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
         assistant = session.get_one(Assistant, conversation.assistant_id)
+        site = session.get(Site, conversation.site_id) if conversation.site_id else None
         said = conversations.told(conversations.messages_of(session, conversation_id))
-    names = {Speaker.CUSTOMER: "You", Speaker.ASSISTANT: assistant.title, Speaker.AGENT: "Agent"}
-    lines = [f"{assistant.title}, {conversation.created_at:%Y-%m-%d %H:%M} UTC", ""]
-    for message in said:
-        if message.text:
-            who = message.author or names[Speaker(message.speaker)]
-            lines += [f"{who} ({message.created_at:%H:%M}):", message.text, ""]
+    spoken = language_of(language, Look(**site.look) if site else None)
     attachment = f'attachment; filename="conversation-{conversation.created_at:%Y-%m-%d}.txt"'
-    return PlainTextResponse("\n".join(lines), headers={"Content-Disposition": attachment})
+    return PlainTextResponse(
+        as_text(assistant, conversation, said, spoken),
+        headers={"Content-Disposition": attachment, "Content-Language": spoken},
+    )
 
 
 @router.post("/conversations/{conversation_id}/handover", status_code=201)

@@ -780,7 +780,7 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
   async function save() {
     if (!kept.conversation) return;
     try {
-      const address = URL.createObjectURL(await (await own(at("/transcript"))).blob());
+      const address = URL.createObjectURL(await (await own(at(`/transcript?language=${language}`))).blob());
       const anchor = h("a", { href: address, download: `conversation-${new Date().toISOString().slice(0, 10)}.txt` });
       anchor.click();
       setTimeout(() => URL.revokeObjectURL(address), 10_000);

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -394,6 +396,33 @@ def test_the_customer_says_how_it_was_and_takes_the_transcript_home(
     assert (
         agent.post(f"/v1/conversations/{talk}/satisfaction", json={"value": 1}).status_code == 403
     )
+
+
+@pytest.mark.parametrize(
+    ("look", "query", "you"),
+    [
+        ("auto", "", "You"),
+        ("de", "", "Sie"),
+        ("de", "?language=ar", "أنت"),
+        ("auto", "?language=es", "Tú"),
+    ],
+)
+def test_the_transcript_is_in_the_customers_language_and_the_desks_time(
+    shop: Shop, site: str, look: str, query: str, you: str
+) -> None:
+    configure(shop.database, timezone="Asia/Tokyo")
+    with writing(shop.database) as session:
+        found = sites.of_key(session, site)
+        found.look = {**found.look, "language": look}
+    with visitor(shop, site) as one:
+        begun = begin(one)
+        ask(one, begun["id"], "Hello there")
+        kept = one.get(f"/v1/conversations/{begun['id']}/transcript{query}").text
+        refused = one.get(f"/v1/conversations/{begun['id']}/transcript?language=xx")
+    local = datetime.fromisoformat(begun["created_at"]).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert f"{local:%Y-%m-%d %H:%M} JST" in kept.splitlines()[0]
+    assert kept.splitlines()[2].startswith(f"{you} ({local:%H:}")
+    assert refused.status_code == 422
 
 
 def test_the_review_queue_works_over_the_api(
