@@ -25,7 +25,7 @@ from feedback.sites import Look
 from feedback.tables import Conversation, Customer, Feedback, Message, Role, Speaker, now
 from service.kept_secret import kept_secret
 from service.visitors import identity_secret, proof
-from tests.browser.conftest import hire
+from tests.browser.conftest import hire, in_both_lights
 from tests.service.conftest import Shop
 from tests.service.talk import eventually
 from tests.stand_in_engine import StandInEngine, serving
@@ -224,7 +224,7 @@ def test_while_the_engine_is_down_the_message_is_kept_and_then_sent_once(
     write(page, "Do you sell ponchos?")
     alert = page.get_by_role("alert").filter(has_text="Your message is kept")
     expect(alert).to_be_visible()
-    accessible(page)
+    in_both_lights(page, accessible)
     assert field_of(page).input_value() == ""
     engine.down = False
     page.get_by_role("button", name="Try now").click()
@@ -300,7 +300,7 @@ def test_thumbs_down_with_a_reason_is_stored_as_feedback(
     expect(down).to_have_attribute("aria-pressed", "true")
     reason = page.get_by_role("textbox", name="What was wrong?")
     expect(reason).to_be_focused()
-    accessible(page)
+    in_both_lights(page, accessible)
     reason.fill("You close at 18:15")
     reason.press("Enter")
     expect(page.get_by_text("Thank you.")).to_be_visible()
@@ -328,7 +328,7 @@ def test_a_person_takes_over_and_the_customer_rates_the_chat(
     expect(page.get_by_text("You are in line for a person.")).to_be_visible()
     expect(page.get_by_text("You are next.")).to_be_visible()
     expect(page.get_by_role("button", name="Talk to a person")).to_be_hidden()
-    accessible(page)
+    in_both_lights(page, accessible)
     write(page, "It is a rib, number *7* of eight")
     eventually(lambda: "It is a rib, number *7* of eight" in questions(shop))
     email = hire(shop.database, "jonas", Role.AGENT)
@@ -343,7 +343,7 @@ def test_a_person_takes_over_and_the_customer_rates_the_chat(
     expect(message).to_contain_text("Send me a photo of the break")
     expect(message).to_contain_text("Jonas")
     expect(page.get_by_text("It is a rib, number *7* of eight")).to_have_count(1)
-    accessible(page)
+    in_both_lights(page, accessible)
     picture(page, "widget-person")
     page.reload()
     expect(page.get_by_text("Jonas is here").first).to_be_visible()
@@ -358,7 +358,7 @@ def test_a_person_takes_over_and_the_customer_rates_the_chat(
     with writing(shop.database) as session:
         handovers.close(session, about, staff.get(session, email))
     expect(page.get_by_text("How was this chat?")).to_be_visible()
-    accessible(page)
+    in_both_lights(page, accessible)
     page.get_by_role("button", name="4", exact=True).click()
     expect(page.get_by_text("Thank you.")).to_be_visible()
     assert only_conversation(shop).satisfaction == 4
@@ -443,7 +443,7 @@ def test_the_customer_ends_the_chat_saves_it_and_begins_another(
     open_chat(page, host)
     ask(page, "What is a puddle worth?")
     page.get_by_role("button", name="More").click()
-    accessible(page)
+    in_both_lights(page, accessible)
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Save transcript").click()
     text = Path(downloading.value.path()).read_text(encoding="utf-8")
@@ -477,7 +477,7 @@ def test_a_new_conversation_ends_the_old_one_and_asks_how_it_was(
     page.get_by_role("button", name="More").click()
     page.get_by_role("button", name="New conversation").click()
     expect(page.get_by_text("How was this chat?")).to_be_visible()
-    accessible(page)
+    in_both_lights(page, accessible)
     page.get_by_role("button", name="2", exact=True).click()
     expect(page.get_by_text("Thank you.")).to_be_visible()
     ask(page, "Hello again")
@@ -800,7 +800,7 @@ def test_arabic_reads_from_right_to_left(page: Page, host: Host, accessible: Che
     close = panel.get_by_role("button", name="إغلاق المحادثة").bounding_box()
     assert title and close and close["x"] < title["x"]
     page.wait_for_timeout(300)
-    accessible(page)
+    in_both_lights(page, accessible)
 
 
 def test_the_site_chooses_words_side_and_language_and_the_tag_has_the_last_word(
@@ -853,7 +853,7 @@ def test_on_a_phone_the_panel_fills_the_screen(
         assert inside["y"] + inside["height"] <= 640
     assert field_of(page).evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 16
     expect(page.locator(".launcher")).to_be_hidden()
-    accessible(page)
+    in_both_lights(page, accessible)
     picture(page, "widget-phone")
     page.get_by_role("button", name="Close chat").click()
     expect(page.get_by_role("button", name="Open chat")).to_be_focused()
@@ -893,12 +893,12 @@ def test_the_sample_shop_carries_the_widget(
     put_on(shop, host, colour="#1f5c4a", greeting="Wet already? Ask away.")
     page.goto(f"{host.url}/shop/")
     expect(page.get_by_role("button", name="Open chat")).to_be_visible()
-    accessible(page)
+    in_both_lights(page, accessible)
     picture(page, "shop")
     page.get_by_role("button", name="Open chat").click()
     ask(page, "How long may I return it?")
     page.wait_for_timeout(300)
-    accessible(page)
+    in_both_lights(page, accessible)
 
 
 def test_a_reader_hears_an_answer_once(page: Page, host: Host, engine: StandInEngine) -> None:
