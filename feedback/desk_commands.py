@@ -52,15 +52,18 @@ def list_conversations(
     view: Annotated[View, typer.Option(help="A saved view of the inbox.")] = View.ALL,
     words: Annotated[str, typer.Option("--search", help="Words that were said.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    after: Annotated[
+        str | None, typer.Option(help="The last id of the page before: older ones.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Conversations: a saved view, or a search."""
     with reading() as session:
         owner = assistants.only(session, assistant)
         if words:
-            found = search.find(session, owner, words, limit)
+            found = search.find(session, owner, words, limit, after)
         else:
-            found = inbox.page(session, owner, view, None, None, limit)
+            found = inbox.page(session, owner, view, None, after, limit)
     print_records([_row(row, as_json) for row in found], as_json, "No conversations here.")
 
 

@@ -119,6 +119,7 @@ class HandoverOutcome(StrEnum):
     CLOSED = "closed"
     TAKEN_OVER = "taken_over"
     PUT_BACK = "put_back"
+    CUSTOMER_LEFT = "customer_left"
 
 
 class Handover(SQLModel, table=True):

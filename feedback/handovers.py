@@ -203,10 +203,24 @@ def _let_go(
 ) -> Conversation:
     conversation = conversations.get(session, conversation.id, lock=True)
     _check_theirs(session, conversation, person)
+    return _end(session, conversation, person.id, outcome)
+
+
+def leave(session: Session, conversation: Conversation) -> Conversation:
+    """The customer ends the chat: nobody waits any more, and a person who was there is free."""
+    conversation = conversations.get(session, conversation.id, lock=True)
+    if conversation.handling == Handling.CLOSED:
+        return conversation
+    return _end(session, conversation, None, HandoverOutcome.CUSTOMER_LEFT)
+
+
+def _end(
+    session: Session, conversation: Conversation, by_id: str | None, outcome: HandoverOutcome
+) -> Conversation:
     handover = current(session, conversation)
     if handover is not None:
-        handover.ended_at, handover.ended_by_id, handover.outcome = now(), person.id, outcome
-    closed = outcome == HandoverOutcome.CLOSED
+        handover.ended_at, handover.ended_by_id, handover.outcome = now(), by_id, outcome
+    closed = outcome != HandoverOutcome.HANDED_BACK
     conversation.handling = Handling.CLOSED if closed else Handling.BOT
     conversation.assigned_to_id = None
     conversation.waiting_since = None

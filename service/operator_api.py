@@ -63,6 +63,7 @@ def promote(request: Request, new: NewPromotion, caller: Operator) -> PromotionO
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
         adapter = None if new.adapter == adapters.BASE else _adapter(session, caller, new.adapter)
+        adapters.check_expected(session, owner, new.expected)
         row = adapters.promote(session, owner, adapter, caller.name, new.reason)
         _note(session, caller, owner, "adapter.promote", new.adapter, reason=new.reason)
         return _promotion_out(session, row)
@@ -73,6 +74,7 @@ def roll_back(request: Request, new: NewRollback, caller: Operator) -> Promotion
     """Make live again what was live before: another promotion."""
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
+        adapters.check_expected(session, owner, new.expected)
         row = adapters.roll_back(session, owner, caller.name, new.reason)
         told = _promotion_out(session, row)
         _note(session, caller, owner, "adapter.roll_back", told.adapter, reason=new.reason)

@@ -5,13 +5,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse
+from sqlmodel import Session
 
 from feedback import audit, sites
 from feedback.database import reading, writing
+from feedback.desk_tables import Site
 from feedback.errors import NotFound
 from feedback.tables import Assistant
 from service import people, visitors
-from service.people_shapes import AuditOut, NewRole, NewSite, NewStaff, SiteOut, StaffOut
+from service.people_shapes import (
+    AuditOut,
+    NewRole,
+    NewSite,
+    NewStaff,
+    SiteChange,
+    SiteOut,
+    StaffOut,
+)
 from service.permissions import ADMINS, OPERATORS, Caller, allow, assistant_for
 
 router = APIRouter(prefix="/v1", tags=["people"])
@@ -89,16 +99,33 @@ def create_site(request: Request, new: NewSite, caller: Admin) -> SiteOut:
         return SiteOut.of(site, visitors.identity_secret(request.app.state.secret, site))
 
 
+@router.patch("/sites/{site_id}")
+def change_site(request: Request, site_id: str, new: SiteChange, caller: Admin) -> SiteOut:
+    """Other origins, another look, other wordings; what is left out stays, and so does the key."""
+    with writing(request.app.state.database) as session:
+        site = _site(session, caller, site_id)
+        owner = session.get_one(Assistant, site.assistant_id)
+        origins = site.origins if new.origins is None else new.origins
+        look = sites.check_look({**site.look, **new.look})
+        people.note(session, caller, owner, "site.change", f"site {site.name}")
+        return SiteOut.of(sites.change(session, site, origins, look))
+
+
 @router.post("/sites/{site_id}/revoke", status_code=201)
 def revoke_site(request: Request, site_id: str, caller: Admin) -> SiteOut:
     """The widget stops working there at once."""
     with writing(request.app.state.database) as session:
-        site = sites.get(session, site_id)
-        if caller.role_at(site.assistant_id) is None:
-            raise NotFound(f"There is no site {site_id!r}.")
+        site = _site(session, caller, site_id)
         owner = session.get_one(Assistant, site.assistant_id)
         people.note(session, caller, owner, "site.revoke", f"site {site.name}")
         return SiteOut.of(sites.revoke(session, site))
+
+
+def _site(session: Session, caller: Caller, site_id: str) -> Site:
+    site = sites.get(session, site_id)
+    if caller.role_at(site.assistant_id) is None:
+        raise NotFound(f"There is no site {site_id!r}.")
+    return site
 
 
 @router.get("/audit")

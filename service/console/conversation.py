@@ -176,6 +176,8 @@ ENDED = {
 
 
 def _end(session: Session, handover: Handover) -> str:
+    if handover.outcome == HandoverOutcome.CUSTOMER_LEFT:
+        return "The customer ended the chat"
     holder = session.get(Staff, handover.taken_by_id or "")
     had_it = holder.name if holder else "a colleague"
     if handover.outcome == HandoverOutcome.PUT_BACK:

@@ -13,6 +13,7 @@ from feedback.desk_tables import Site
 from feedback.errors import Invalid, NotFound, UnderstudyError
 from feedback.sites import Look
 from service import visitors
+from service.console.forms import lines_of
 from service.console.pages import page
 from service.console.session import Seat, seat
 from service.people import note
@@ -37,6 +38,7 @@ def show(request: Request, here: Admin, error: str = "") -> HTMLResponse:
         sites=[(site, Look(**site.look), visitors.identity_secret(secret, site)) for site in found],
         address=base.rstrip("/"),
         fresh=Look(),
+        wordings=sorted(sites.TEXTS),
         error=error,
     )
 
@@ -52,12 +54,14 @@ class SiteForm(BaseModel):
     theme: str | None = None
     position: str | None = None
     language: str | None = None
+    texts: str | None = None
 
     def look(self, texts: dict[str, str]) -> Look:
-        """How it wants the widget to look, with the site's own wordings; or Invalid."""
-        return sites.check_look(
-            {**self.model_dump(exclude={"name", "origins"}, exclude_none=True), "texts": texts}
-        )
+        """How it wants the widget to look, `texts` where it has no field for them; or Invalid."""
+        if self.texts is not None:
+            texts = sites.read_texts(lines_of(self.texts))
+        plain = self.model_dump(exclude={"name", "origins", "texts"}, exclude_none=True)
+        return sites.check_look({**plain, "texts": texts})
 
 
 Sent = Annotated[SiteForm, Form()]

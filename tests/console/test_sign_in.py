@@ -12,7 +12,7 @@ from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from feedback import audit, staff
+from feedback import assistants, audit, sites, staff
 from feedback.audit import Actor
 from feedback.database import connect, reading, writing
 from feedback.tables import Role
@@ -253,6 +253,27 @@ def test_an_admin_makes_changes_and_revokes_a_site(shop: Shop, ada: httpx.Client
     with writing(shop.database) as session:
         entries = audit.every(session, act="site.create")
     assert len(entries) == 1
+
+
+def test_an_admin_gives_a_site_its_own_wordings_and_changes_them(
+    shop: Shop, ada: httpx.Client
+) -> None:
+    form = {"name": "Web", "origins": "https://shop.example", "texts": "persn: Talk to Mara"}
+    bad = ada.post("/console/shop/sites", data=form)
+    assert bad.status_code == 422 and "Found the wording &#39;persn&#39;" in bad.text
+    ada.post("/console/shop/sites", data={**form, "texts": "person: Talk to Mara\r\nsend: Go\r\n"})
+    with reading(shop.database) as session:
+        [site] = sites.every(session, assistants.get(session, "shop"))
+    assert site.look["texts"] == {"person": "Talk to Mara", "send": "Go"}
+    shown = ada.get("/console/shop/sites").text
+    assert "person: Talk to Mara\nsend: Go" in shown
+    assert "Names: ahead, best, busy" in shown
+    del form["texts"]  # a form without the field leaves them alone; an empty field takes them away
+    path = f"/console/shop/sites/{site.id}"
+    for sent, kept in ((form, site.look["texts"]), ({**form, "texts": ""}, {})):
+        assert ada.post(path, data=sent).status_code == 200
+        with reading(shop.database) as session:
+            assert sites.get(session, site.id).look["texts"] == kept
 
 
 def test_the_audit_page_filters_and_exports(shop: Shop, ada: httpx.Client) -> None:

@@ -23,7 +23,7 @@ from feedback import (
     datasets,
 )
 from feedback.database import reading, writing
-from feedback.errors import Invalid, NotFound
+from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Adapter, Assistant
 from tests.feedback.said import NIGHT, SHOES, answered, built_adapter, corrected
 from training.commands import app as training_app
@@ -186,7 +186,11 @@ def test_promoting_and_rolling_back_say_what_changed(shop: list[Adapter]) -> Non
     one, two = (adapter.name for adapter in shop)
     assert f"Promotion 1: base → {one}, by mara." in run(app, "promote", one, *who)
     assert "No service has reported yet" in run(app, "promote", two, *who)
-    assert f"Promotion 3: {two} → {one}" in run(app, "rollback", *who)
+    with pytest.raises(Conflict, match="is live now"):
+        run(app, "rollback", "--expected", one, *who)
+    with pytest.raises(Conflict, match="is live now"):
+        run(app, "promote", one, "--expected", "base", *who)
+    assert f"Promotion 3: {two} → {one}" in run(app, "rollback", "--expected", two, *who)
     shown = run(app, "rollback", "--to", "base", *who)
     assert f"Promotion 4: {one} → base" in shown
     assert "needs no swap" in shown

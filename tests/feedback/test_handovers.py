@@ -166,6 +166,31 @@ def test_who_ended_a_hand_over_is_kept_and_how(assistant: Assistant, session: Se
     assert ends == [("handed_back", mara.id), ("closed", mara.id)]
 
 
+def test_a_customer_who_leaves_no_longer_waits_and_the_reason_is_kept(
+    assistant: Assistant, session: Session
+) -> None:
+    first, second = talk(session, assistant), talk(session, assistant)
+    for conversation in (first, second):
+        handovers.request(session, conversation, HandoverReason.CUSTOMER_ASKED, "a refund")
+    left = handovers.leave(session, first)
+    assert (left.handling, left.waiting_since) == (Handling.CLOSED, None)
+    assert handovers.people_ahead(session, second) == 0
+    [kept] = handovers.history(session, first)
+    assert (kept.reason, kept.detail) == ("customer_asked", "a refund")
+    assert (kept.outcome, kept.ended_by_id) == ("customer_left", None)
+    assert kept.ended_at is not None
+    when = left.closed_at
+    assert handovers.leave(session, first).closed_at == when
+
+
+def test_a_customer_who_leaves_frees_the_person(assistant: Assistant, session: Session) -> None:
+    conversation, mara = taken(session, assistant)
+    handovers.leave(session, conversation)
+    assert conversation.assigned_to_id is None
+    with pytest.raises(Conflict, match="Take this conversation first"):
+        handovers.send(session, conversation, mara, "Still there?")
+
+
 def test_what_an_agent_sends_teaches_by_how_it_came_about(
     assistant: Assistant, session: Session
 ) -> None:

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -211,6 +213,21 @@ def test_a_closed_conversation_opens_again_with_the_customers_next_message(
     assert handling(customer, talk) == "bot"
 
 
+def test_a_customer_closes_their_own_conversation_and_leaves_the_queue(
+    customer: httpx.Client, mara: httpx.Client
+) -> None:
+    talk = begin(customer)["id"]
+    customer.post(f"/v1/conversations/{talk}/handover", json={})
+    waiting = {"view": "waiting"}
+    assert [row["id"] for row in mara.get("/v1/conversations", params=waiting).json()] == [talk]
+    closed = customer.post(f"/v1/conversations/{talk}/close")
+    assert (closed.status_code, closed.json()["handling"]) == (201, "closed")
+    assert mara.get("/v1/conversations", params=waiting).json() == []
+    assert customer.post(f"/v1/conversations/{talk}/close").status_code == 201
+    assert ask(customer, talk, "One more thing").json()["answer"]["text"]
+    assert handling(customer, talk) == "bot"
+
+
 # Daily work teaches
 
 
@@ -316,6 +333,24 @@ def visitor(shop: Shop, site: str, **who: str) -> httpx.Client:
     return httpx.Client(base_url=shop.url, headers=headers, timeout=30, trust_env=False)
 
 
+def test_an_admin_changes_a_site_over_the_api(shop: Shop) -> None:
+    with shop.client("admin") as admin:
+        body = {"name": "Web", "origins": [ORIGIN], "look": {"texts": {"send": "Go"}}}
+        made = admin.post("/v1/sites", json=body).json()
+        path = f"/v1/sites/{made['id']}"
+        changed = admin.patch(path, json={"look": {"language": "de"}}).json()
+        assert changed["look"] == {**made["look"], "language": "de"}
+        assert (changed["origins"], changed["public_key"]) == ([ORIGIN], made["public_key"])
+        changed = admin.patch(path, json={"look": {"texts": {"you": "Guest"}}}).json()
+        assert changed["look"]["texts"] == {"you": "Guest"}
+        for look in ({"texts": {"sned": "Go"}}, {"size": 3}, {"texts": 3}):
+            assert admin.patch(path, json={"look": look}).status_code == 422
+    with shop.client("bakery operator") as other:
+        assert other.patch(path, json={}).status_code == 403
+    with reading(shop.database) as session:
+        assert len(audit.every(session, act="site.change")) == 2
+
+
 def test_a_visitor_reaches_their_own_conversations_and_no_others(shop: Shop, site: str) -> None:
     with visitor(shop, site) as one, visitor(shop, site) as other:
         talk = begin(one)["id"]
@@ -407,6 +442,33 @@ def test_the_customer_says_how_it_was_and_takes_the_transcript_home(
     assert (
         agent.post(f"/v1/conversations/{talk}/satisfaction", json={"value": 1}).status_code == 403
     )
+
+
+@pytest.mark.parametrize(
+    ("look", "query", "you"),
+    [
+        ("auto", "", "You"),
+        ("de", "", "Sie"),
+        ("de", "?language=ar", "أنت"),
+        ("auto", "?language=es", "Tú"),
+    ],
+)
+def test_the_transcript_is_in_the_customers_language_and_the_desks_time(
+    shop: Shop, site: str, look: str, query: str, you: str
+) -> None:
+    configure(shop.database, timezone="Asia/Tokyo")
+    with writing(shop.database) as session:
+        found = sites.of_key(session, site)
+        found.look = {**found.look, "language": look}
+    with visitor(shop, site) as one:
+        begun = begin(one)
+        ask(one, begun["id"], "Hello there")
+        kept = one.get(f"/v1/conversations/{begun['id']}/transcript{query}").text
+        refused = one.get(f"/v1/conversations/{begun['id']}/transcript?language=xx")
+    local = datetime.fromisoformat(begun["created_at"]).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert f"{local:%Y-%m-%d %H:%M} JST" in kept.splitlines()[0]
+    assert kept.splitlines()[2].startswith(f"{you} ({local:%H:}")
+    assert refused.status_code == 422
 
 
 def test_the_review_queue_works_over_the_api(

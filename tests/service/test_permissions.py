@@ -67,7 +67,7 @@ EXPECTED = {
     "POST /v1/conversations/{conversation_id}/take": STAFF,
     "POST /v1/conversations/{conversation_id}/take-over": OPERATORS,
     "POST /v1/conversations/{conversation_id}/release": STAFF,
-    "POST /v1/conversations/{conversation_id}/close": STAFF,
+    "POST /v1/conversations/{conversation_id}/close": EVERYONE,
     "POST /v1/conversations/{conversation_id}/drafts": STAFF,
     "POST /v1/conversations/{conversation_id}/replies": STAFF,
     "POST /v1/reviews": STAFF,
@@ -86,6 +86,7 @@ EXPECTED = {
     "POST /v1/staff/{person}/enable": ADMINS,
     "GET /v1/sites": OPERATORS,
     "POST /v1/sites": ADMINS,
+    "PATCH /v1/sites/{site_id}": ADMINS,
     "POST /v1/sites/{site_id}/revoke": ADMINS,
     "GET /v1/audit": ADMINS,
     "GET /v1/audit.csv": ADMINS,
@@ -267,6 +268,7 @@ def test_a_customer_sees_only_what_its_own_key_began(shop: Shop, customer: httpx
             assert client.get(path).status_code == 404
             assert client.get(f"{path}/messages/{message}").status_code == 404
             assert ask(client, conversation, "Me too").status_code == 404
+            assert client.post(f"{path}/close").status_code == 404
             rated = client.post(f"/v1/messages/{message}/ratings", json={"value": 1})
             assert rated.status_code == 404
 
