@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from feedback import conversations
 from feedback.assistants import sampling_of
 from feedback.database import reading
-from feedback.errors import Unavailable
+from feedback.errors import NotFound, Unavailable
 from feedback.tables import Assistant, Handling, Role
 from service.following import CLIENT_CLOSED_REQUEST, NO_BUFFERING, event, while_connected
 from service.permissions import (
@@ -97,7 +97,10 @@ def read_message(
         conversation = conversation_for(session, caller, conversation_id)
         is_customer = caller.role_at(conversation.assistant_id) == Role.CUSTOMER
         shape = MessageOut if is_customer else AnswerOut
-        return shape.of(message_for(session, caller, message_id))
+        message = message_for(session, caller, message_id)
+        if message.conversation_id != conversation.id:
+            raise NotFound(f"There is no message {message_id!r} in this conversation.")
+        return shape.of(message)
 
 
 @router.post(

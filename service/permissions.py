@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from anyio import to_thread
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from sqlmodel import Session
 
-from feedback import api_keys, assistants, conversations, staff
+from feedback import api_keys, assistants, conversations, learned, staff
 from feedback.audit import Actor
 from feedback.database import reading
 from feedback.desk_tables import Staff
 from feedback.errors import Denied, NotFound, Unauthenticated
 from feedback.staff import Roles
-from feedback.tables import Assistant, Conversation, Message, Role
+from feedback.tables import Assistant, Conversation, Feedback, Message, Role
 from service import visitors
 
 EVERYONE = (Role.CUSTOMER, Role.AGENT, Role.OPERATOR, Role.ADMIN)
@@ -52,8 +53,8 @@ class Caller:
 
     @property
     def highest(self) -> Role:
-        """The highest role held for any assistant."""
-        return max(self.roles.values(), key=staff.rank)
+        """The highest role held for any assistant; the lowest there is without one."""
+        return max(self.roles.values(), key=staff.rank, default=Role.CUSTOMER)
 
     @property
     def is_customer(self) -> bool:
@@ -82,16 +83,19 @@ class Allow:
             raise Unauthenticated(
                 "Found no API key; expected the header 'Authorization: Bearer …'."
             )
-        token = credentials.credentials
-        address = request.client.host if request.client else None
 
         def look_up() -> Caller:
             with reading(request.app.state.database) as session:
-                if token.startswith(visitors.PREFIX):
-                    return self._visitor(request, session, token, address)
-                return self._key(session, token, address)
+                return self.identify(request, session, credentials.credentials)
 
-        return self.let_through(await to_thread.run_sync(look_up))
+        return await to_thread.run_sync(look_up)
+
+    def identify(self, request: Request, session: Session, token: str) -> Caller:
+        """Whose token this is right now, if their role is let through."""
+        address = request.client.host if request.client else None
+        if token.startswith(visitors.PREFIX):
+            return self.let_through(self._visitor(request, session, token, address))
+        return self.let_through(self._key(session, token, address))
 
     def let_through(self, caller: Caller) -> Caller:
         """The caller, or Denied when none of their roles is one of the route's."""
@@ -129,6 +133,12 @@ class Allow:
             staff_id=person.id if person else None,
             address=address,
         )
+
+
+def again(request: Request, session: Session, caller: Caller) -> Caller:
+    """The caller of a long request as they are by now; Unauthenticated or Denied once shut out."""
+    _, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    return Allow(*caller.allowed).identify(request, session, token)
 
 
 def allow(*roles: Role) -> Callable[..., Awaitable[Caller]]:
@@ -189,3 +199,13 @@ def message_for(session: Session, caller: Caller, message_id: str) -> Message:
     if is_customer and not conversations.told([message]):
         raise NotFound(f"There is no message {message_id!r}.")
     return message
+
+
+def feedback_for(session: Session, caller: Caller, feedback_id: str) -> Feedback:
+    """A word on a message in a conversation this caller may see."""
+    row = learned.get(session, feedback_id)
+    try:
+        message_for(session, caller, row.message_id)
+    except NotFound:
+        raise NotFound(f"There is no feedback {feedback_id!r}.") from None
+    return row
