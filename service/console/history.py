@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from feedback import adapters, audit
+from feedback import adapters, audit, prune
 from feedback.database import reading, writing
 from feedback.tables import Adapter, Promotion, now
 from service.console import charts, forms
@@ -55,6 +55,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
             for number, promotion in enumerate(past)
         ]
         back_to = adapters.by_id(session, before.adapter_id) if before else None
+        disk = prune.plan(session, here.desk, now())
     spans = [
         Span(each.name, each.promotion.created_at, each.until or now(), each.until is None)
         for each in reversed(reigns)
@@ -66,6 +67,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         reigns=reigns,
         timeline=charts.timeline("live", "What was live when", spans) if spans else None,
         back_to=back_to.name if back_to else BASE,
+        disk=disk,
         said=forms.said(done),
     )
 
@@ -87,3 +89,17 @@ def roll_back(
             session, actor, "adapter.roll_back", name, here.desk.id, reason=why, before=before
         )
     return forms.back(here, "history", "rolled_back")
+
+
+@router.post("/prune")
+def remove_files(
+    request: Request, here: Operator, names: Annotated[list[str] | None, Form()] = None
+) -> Response:
+    """Remove the files of the adapters that the form named, as far as nothing names them by now."""
+    with writing(request.app.state.database) as session:
+        actor = here.caller.actor(here.desk.id)
+        removed = prune.mark(session, here.desk, actor, now(), names or [])
+    with reading(request.app.state.database) as session:
+        left = prune.sweep(session)
+    done = "removed_soon" if left else "removed" if removed else "same"
+    return forms.back(here, "history", done)
