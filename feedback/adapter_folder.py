@@ -4,6 +4,7 @@ Safetensors only. `adapter.json` lies beside the weights and says where they com
 part of the adapter's name.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -115,11 +116,10 @@ def publish(built: Path, final: Path, manifest: Manifest) -> None:
 def size_bytes(folder: Path) -> int:
     """What a folder takes on disk; 0 for one that is gone, or goes while we look."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue
+    for place, _, names in os.walk(folder):  # which passes over a folder that has gone
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(place, name)).st_size
     return total
 
 

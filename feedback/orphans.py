@@ -80,5 +80,8 @@ def _says_it_is_of(folder: Path, assistant: Assistant) -> bool:
 
 def _appeared_at(folder: Path) -> datetime:
     """When it was moved here: moving a folder changes its status, not its content."""
-    status = folder.stat()
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return datetime.now(UTC)  # somebody takes it away in this very moment
     return datetime.fromtimestamp(max(status.st_mtime, status.st_ctime), UTC)

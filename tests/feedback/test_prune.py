@@ -338,7 +338,7 @@ class Story:
 
 
 @pytest.mark.parametrize("database_engine", ["sqlite"], indirect=True)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, more=STEPS)
 def test_whatever_happened_what_may_still_be_asked_for_keeps_its_files(
     database_engine: Engine,
