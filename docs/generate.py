@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import feedback.swap_tables  # noqa: E402
 import feedback.tables  # noqa: E402
 import understudy  # noqa: E402
 from evals.settings import EvalsSettings  # noqa: E402
@@ -144,7 +145,8 @@ def data_model_page() -> str:
     lines = ["# Data model", NOTE, _picture()]
     tables = {
         each.__table__.name: each
-        for each in [*vars(feedback.tables).values(), *vars(feedback.desk_tables).values()]
+        for module in (feedback.tables, feedback.desk_tables, feedback.swap_tables)
+        for each in vars(module).values()
         if isinstance(each, type) and hasattr(each, "__table__")
     }
     for table in SQLModel.metadata.sorted_tables:

@@ -20,7 +20,7 @@ from evals.scores import Scored
 from evals.settings import EvalsSettings, evals_settings
 from feedback import adapters, assistants, decisions, exams
 from feedback.assistants import Sampling
-from feedback.database import writing
+from feedback.database import reading, writing
 from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import Adapter, Assistant, Decision, EvalRun, Prompt, Ticket
@@ -124,6 +124,7 @@ class _Exam:
 
     async def sit(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[EvalRun]:
         """Have each sitter's run finished; an adapter is first held, so a bad one leaves no run."""
+        await to_thread.run_sync(self._check, sitters)
         for adapter in sitters:
             await self._patience.hold(adapter)
         sittings = await to_thread.run_sync(self._open, sitters, cycle_id)
@@ -133,6 +134,12 @@ class _Exam:
         self._tell()
         await _in_pool(_in_turn(sittings), self._ask, self._settings.concurrency)
         return await to_thread.run_sync(self._finish, sittings)
+
+    def _check(self, sitters: Sequence[Adapter | None]) -> None:
+        """Refuse an adapter whose files were removed, before the engine is troubled with it."""
+        with reading(self._database) as session:
+            for adapter in filter(None, sitters):
+                adapters.check_usable(session, adapter)
 
     def _open(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[Sitting]:
         with writing(self._database) as session:

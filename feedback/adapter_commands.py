@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants, audit, promotions
+from feedback import adapter_folder, adapters, assistants, audit, promotions, prune
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid
 from feedback.printing import (
@@ -17,12 +17,15 @@ from feedback.printing import (
     CommandGroup,
     JsonOption,
     examples,
+    print_json,
     print_record,
     print_records,
     say,
 )
+from feedback.prune import Plan
+from feedback.retention import Verdict
 from feedback.swap_tables import PromotionRequest, RequestState
-from feedback.tables import Adapter, Assistant, Swap
+from feedback.tables import Adapter, Assistant, Swap, now
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -92,10 +95,13 @@ def _row(session: Session, owner: Assistant, adapter: Adapter) -> dict[str, Any]
         "rank": adapter.rank,
         "size_mb": round(adapter.size_bytes / 1e6, 1),
         "made_at": adapter.created_at,
+        "files_removed": adapter.files_removed_at,
     }
 
 
 def _state_of_files(adapter: Adapter) -> str:
+    if adapter.files_removed_at:
+        return f"removed on {adapter.files_removed_at:%Y-%m-%d}"
     try:
         adapter_folder.verify(adapters.folder_of(adapter), adapter.digest)
     except Invalid as error:
@@ -201,6 +207,78 @@ def _note(
 ) -> None:
     name = now.name if now else adapters.BASE
     audit.record(session, audit.here(), act, name, owner.id, by=by, reason=reason)
+
+
+@app.command(
+    "prune",
+    epilog=examples(
+        "understudy adapters prune", "understudy adapters prune --yes --assistant shop"
+    ),
+)
+def prune_adapters(
+    assistant: AssistantOption = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove them. Without it nothing is changed.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove the files of adapters that nothing names any more; say first which, and why it is safe.
+
+    Rows, data, exams and answers stay; an adapter without files cannot go live again. How long files
+    are kept: FEEDBACK_KEEP_ADAPTER_DAYS, FEEDBACK_KEEP_ROLLBACKS, FEEDBACK_KEEP_ORPHAN_HOURS.
+    """
+    removed, left = _prune(assistant) if yes else ([], [])
+    with reading() as session:
+        plan = prune.plan(session, assistants.only(session, assistant), now())
+    if as_json:
+        print_json(_as_json(plan, removed, left, yes))
+        return
+    shown = removed if yes else plan.remove
+    print_records([_removal(each) for each in shown], False, "Nothing may go.")
+    say(f"{'Removed' if yes else 'Would remove'} {_sum(shown)}.")
+    if left:
+        say(f"This process may not delete {', '.join(left)}; a running loop does so in seconds.")
+    say("")
+    print_records([_stay(each) for each in plan.keep], False, "Nothing stays.")
+    say(f"Keeps {_sum(plan.keep)}.")
+    if shown and not yes:
+        say("Nothing was changed. `understudy adapters prune --yes` removes them.")
+
+
+def _prune(assistant: str | None) -> tuple[list[Verdict], list[str]]:
+    with writing() as session:
+        owner = assistants.only(session, assistant)
+        removed = prune.mark(session, owner, audit.here(), now())
+    with reading() as session:
+        return removed, prune.sweep(session)
+
+
+def _removal(verdict: Verdict) -> dict[str, Any]:
+    return {"adapter": verdict.name, "size_mb": _mb(verdict), "why_it_is_safe": verdict.safe}
+
+
+def _stay(verdict: Verdict) -> dict[str, Any]:
+    return {"adapter": verdict.name, "size_mb": _mb(verdict), "why_it_stays": verdict.keep}
+
+
+def _mb(verdict: Verdict) -> float:
+    return round(verdict.size_bytes / 1e6, 1)
+
+
+def _sum(verdicts: list[Verdict]) -> str:
+    megabytes = sum(each.size_bytes for each in verdicts) / 1e6
+    whose = "1 adapter" if len(verdicts) == 1 else f"{len(verdicts)} adapters"
+    return f"the files of {whose}, {megabytes:.1f} MB"
+
+
+def _as_json(plan: Plan, removed: list[Verdict], left: list[str], yes: bool) -> dict[str, Any]:
+    return {
+        "removed" if yes else "remove": [
+            _removal(each) for each in (removed if yes else plan.remove)
+        ],
+        "keep": [_stay(each) for each in plan.keep],
+        "left_to_the_loop": left,
+    }
 
 
 def _tell(

@@ -4,6 +4,7 @@ Safetensors only. `adapter.json` lies beside the weights and says where they com
 part of the adapter's name.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from feedback.errors import Invalid
+from feedback.ids import new_id
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -109,6 +111,42 @@ def publish(built: Path, final: Path, manifest: Manifest) -> None:
     _sync(built)
     os.rename(built, final)
     _sync(final.parent)
+
+
+def size_bytes(folder: Path) -> int:
+    """What a folder takes on disk; 0 for one that is gone, or goes while we look."""
+    total = 0
+    for place, _, names in os.walk(folder):  # which passes over a folder that has gone
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(place, name)).st_size
+    return total
+
+
+ASIDE = ".removed-"
+"""How the name of a folder begins that waits to be deleted: nobody finds it under an adapter's name."""
+
+
+def set_aside(folder: Path) -> Path:
+    """Take a folder away from under its name at once; a reader sees all of it or nothing."""
+    aside = folder.with_name(f"{ASIDE}{new_id()}-{folder.name}")
+    os.rename(folder, aside)
+    _sync(folder.parent)
+    return aside
+
+
+def set_aside_before(folder: Path) -> str | None:
+    """The name a folder had before it was set aside; None for any other folder."""
+    if not folder.name.startswith(ASIDE):
+        return None
+    return folder.name.removeprefix(ASIDE).partition("-")[2]
+
+
+def delete(aside: Path) -> None:
+    """Delete a folder that was set aside; another process may be at it, too."""
+    shutil.rmtree(aside, ignore_errors=True)
+    if aside.exists():
+        raise PermissionError(f"{aside} could not be deleted whole.")
 
 
 def _sync(path: Path) -> None:

@@ -158,6 +158,30 @@ def history(session: Session, assistant: Assistant) -> list[Promotion]:
     )
 
 
+def usable(session: Session, adapter: Adapter) -> bool:
+    """Whether its files are still there, and stay there until this transaction has ended.
+
+    Ask before you write a row that makes a conversation speak with it: on PostgreSQL this waits for a
+    removal in progress and holds off the next one. SQLite's writers take turns anyway.
+    """
+    return _files_removed_at(session, adapter) is None
+
+
+def check_usable(session: Session, adapter: Adapter) -> None:
+    """Raise Conflict for an adapter whose files were removed, saying what to do instead."""
+    if removed_at := _files_removed_at(session, adapter):
+        raise Conflict(
+            f"The files of adapter {adapter.name!r} were removed on {removed_at:%Y-%m-%d}, so it can "
+            "neither go live nor sit an exam again. Choose one that has its files (`understudy "
+            "adapters list`), or run a cycle: it trains a new one from everything taught so far."
+        )
+
+
+def _files_removed_at(session: Session, adapter: Adapter) -> datetime | None:
+    row = select(Adapter.files_removed_at).where(Adapter.id == adapter.id)
+    return session.exec(row.with_for_update(read=True, key_share=True)).one()
+
+
 def live(session: Session, assistant: Assistant) -> Promotion | None:
     """The promotion in force; None while the base model answers because nothing was promoted."""
     return session.exec(
@@ -217,7 +241,7 @@ def promote(
     with promotions.request.
     """
     lock(session, assistant)
-    check_fits(assistant, adapter)
+    check_fits(session, assistant, adapter)
     current = live(session, assistant)
     if (current.adapter_id if current else None) == (adapter.id if adapter else None):
         raise Conflict(f"{adapter.name if adapter else BASE!r} is live already.")
@@ -237,8 +261,8 @@ def promote(
     return promotion
 
 
-def check_fits(assistant: Assistant, adapter: Adapter | None) -> None:
-    """Conflict when an adapter is another assistant's, or was trained on another base model."""
+def check_fits(session: Session, assistant: Assistant, adapter: Adapter | None) -> None:
+    """Conflict when an adapter is another assistant's, of another base model, or has no files."""
     if adapter is None:
         return
     if adapter.assistant_id != assistant.id:
@@ -248,6 +272,7 @@ def check_fits(assistant: Assistant, adapter: Adapter | None) -> None:
             f"Adapter {adapter.name!r} was trained on {adapter.base_model!r}; "
             f"{assistant.name!r} now runs on {assistant.base_model!r}."
         )
+    check_usable(session, adapter)
 
 
 def _no_longer_awaited(session: Session, cycle_id: str, approved_by: str) -> None:
@@ -260,9 +285,15 @@ def _no_longer_awaited(session: Session, cycle_id: str, approved_by: str) -> Non
 
 
 def back_to(session: Session, assistant: Assistant) -> Promotion | None:
-    """What a rollback would make live again; None: the base model, as before any promotion."""
+    """What a rollback would make live again; None: the base model, as before any promotion.
+
+    An adapter whose files were removed is passed over.
+    """
     past = history(session, assistant)
-    return next((p for p in past if p.adapter_id != past[0].adapter_id), None)
+    gone = {each.id for each in every(session, assistant) if each.files_removed_at}
+    return next(
+        (p for p in past if p.adapter_id != past[0].adapter_id and p.adapter_id not in gone), None
+    )
 
 
 def roll_back(session: Session, assistant: Assistant, approved_by: str, reason: str) -> Promotion:

@@ -40,6 +40,8 @@ def open_runs(
 
     New ones begin at the same instant with the same prompt, so that they hold the same exam.
     """
+    for sitter in filter(None, sitters):
+        adapters.check_usable(session, sitter)
     prompt = assistants.prompt_in_force(session, assistant)
     started = now()
     runs = []

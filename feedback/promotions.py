@@ -26,7 +26,7 @@ def request(
     Raises Conflict when it is live or asked for already, or does not fit the assistant.
     """
     adapters.lock(session, assistant)
-    adapters.check_fits(assistant, adapter)
+    adapters.check_fits(session, assistant, adapter)
     before = waiting(session, assistant)
     current = adapters.live(session, assistant)
     standing = before or current

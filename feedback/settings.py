@@ -159,6 +159,24 @@ class FeedbackSettings(PackageSettings):
         2.0, gt=0, description="A session ends when its owner was not seen for this long."
     )
 
+    keep_adapter_days: float = Field(
+        30.0,
+        ge=1,
+        description="An adapter's files are kept this long after it was published, was live, or spoke "
+        "in a conversation; only then may `understudy adapters prune` remove them.",
+    )
+    keep_rollbacks: int = Field(
+        3,
+        ge=1,
+        description="The files of so many adapters that were live before the present one are kept, "
+        "however long ago that was.",
+    )
+    keep_orphan_hours: float = Field(
+        24.0,
+        ge=1,
+        description="An adapter folder that no cycle registered is kept this long before it may go.",
+    )
+
     review_lock_seconds: float = Field(
         300.0, gt=0, description="How long an answer is one reviewer's before others are shown it."
     )

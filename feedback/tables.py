@@ -180,7 +180,10 @@ class Customer(SQLModel, table=True):
 
 
 class Adapter(SQLModel, table=True):
-    """Immutable LoRA weights. The name carries version and digest and is never used again."""
+    """Immutable LoRA weights. The name carries version and digest and is never used again.
+
+    The row stays for good; its files may be removed when nothing names them any more.
+    """
 
     __table_args__ = (UniqueConstraint("assistant_id", "version"),)
 
@@ -194,6 +197,7 @@ class Adapter(SQLModel, table=True):
     rank: int
     size_bytes: int
     created_at: datetime = columns.time()
+    files_removed_at: datetime | None = columns.time_or_none()
 
 
 class AdapterDataset(SQLModel, table=True):

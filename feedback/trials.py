@@ -101,7 +101,7 @@ def start(
 ) -> Trial:
     """Begin a trial. One runs per assistant at a time."""
     adapters.lock(session, assistant)
-    adapters.check_fits(assistant, adapter)
+    adapters.check_fits(session, assistant, adapter)
     policy = policy or TrialPolicy()
     _check_shares(share, policy)
     if other := running(session, assistant):

@@ -23,6 +23,7 @@ from service import (
     openai_api,
     operator_api,
     people_api,
+    prune_api,
     review_api,
     trial_api,
     widget_api,
@@ -60,6 +61,7 @@ DOORS = (
     review_api,
     openai_api,
     feedback_api,
+    prune_api,  # before the operators', where /v1/adapters/{name} would take its path
     operator_api,
     people_api,
     trial_api,

@@ -1,6 +1,7 @@
 """What the bot would say now, for an agent: made as every answer is, kept as a draft no customer sees."""
 
 from anyio import to_thread
+from sqlmodel import Session
 from starlette.datastructures import State
 
 from feedback import adapters, assistants, audit, conversations, handovers
@@ -15,7 +16,10 @@ from service.permissions import Caller
 
 
 async def draft(state: State, conversation: Conversation, caller: Caller) -> Message:
-    """A draft in the conversation's own voice, answering what the customer said last."""
+    """A draft in the conversation's own voice, answering what the customer said last.
+
+    Where the files of that voice were removed since, what is live speaks.
+    """
 
     def prepare() -> tuple[Assistant, Adapter | None, Prompt, list[Message]]:
         with reading(state.database) as session:
@@ -26,7 +30,7 @@ async def draft(state: State, conversation: Conversation, caller: Caller) -> Mes
                 raise Invalid("There is nothing to answer yet: the customer has not said anything.")
             return (
                 assistant,
-                adapters.by_id(session, conversation.adapter_id),
+                _voice(session, assistant, conversation),
                 assistants.prompt_in_force(session, assistant),
                 [message for message in said if message.position <= last.position],
             )
@@ -63,3 +67,10 @@ async def draft(state: State, conversation: Conversation, caller: Caller) -> Mes
             return row
 
     return await to_thread.run_sync(keep)
+
+
+def _voice(session: Session, assistant: Assistant, conversation: Conversation) -> Adapter | None:
+    own = adapters.by_id(session, conversation.adapter_id)
+    if own is None or adapters.usable(session, own):
+        return own
+    return adapters.live_adapter(session, assistant)

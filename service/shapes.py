@@ -184,6 +184,9 @@ class AdapterOut(Shape):
     rank: int
     size_bytes: int
     created_at: datetime
+    files_removed_at: datetime | None = Field(
+        description="Since when it has no files and cannot go live again; null: it has them."
+    )
     live: bool
     cycle_id: str | None
     datasets: list[str]

@@ -173,7 +173,7 @@ class Turns:
             else:
                 self._refuse_while_writing(conversations.messages_of(session, conversation.id))
                 self.admission.check(assistant.id)
-                self._move(conversation)
+                self._move(session, conversation)
                 adapter = adapters.by_id(session, conversation.adapter_id)
                 question, answer = conversations.ask(
                     session,
@@ -206,10 +206,15 @@ class Turns:
                 next((each.engine for each in reversed(before) if each.engine), None),
             )
 
-    def _move(self, conversation: Conversation) -> None:
-        """Between two turns the assistant's swap policy may move a conversation to what is live."""
+    def _move(self, session: Session, conversation: Conversation) -> None:
+        """Between two turns the swap policy may move a conversation to what is live.
+
+        One whose adapter has no files any more has to.
+        """
         standing = self._hot_swap.known(conversation.assistant_id)
-        if standing and standing.moves(conversation, now()):
+        own = adapters.by_id(session, conversation.adapter_id)
+        gone = own is not None and not adapters.usable(session, own)
+        if standing and (gone or standing.moves(conversation, now())):
             conversation.adapter_id = standing.live.id if standing.live else None
 
     def _for_a_person(

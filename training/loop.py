@@ -17,7 +17,16 @@ from typing import Any
 
 from evals.run import examine
 from evals.settings import evals_settings
-from feedback import adapters, assistants, corrections, cycles, datasets, decisions, promotions
+from feedback import (
+    adapters,
+    assistants,
+    corrections,
+    cycles,
+    datasets,
+    decisions,
+    promotions,
+    prune,
+)
 from feedback.database import database, reading, writing
 from feedback.errors import Conflict, Invalid, UnderstudyError
 from feedback.processes import Reporting
@@ -373,9 +382,20 @@ def run(leaving: threading.Event) -> None:
         _look_for_work(owner, settings, leaving)
 
 
+def sweep(left_before: list[str]) -> list[str]:
+    """Delete the files of adapters that were pruned where nobody may write to them, as in the service."""
+    with reading() as session:
+        left = prune.sweep(session)
+    if left and left != left_before:
+        log.warning("the files of %s cannot be deleted; is the folder writable?", ", ".join(left))
+    return left
+
+
 def _look_for_work(owner: str, settings: TrainingSettings, leaving: threading.Event) -> None:
+    left: list[str] = []
     while not leaving.is_set():
         try:
+            left = sweep(left)
             request_due()
             with writing() as session:
                 cycle = cycles.claim(session, owner, settings.lease_seconds)

@@ -18,6 +18,8 @@ DONE = {
     "accepted": "The question is a ticket now, with your answer as its reference.",
     "dismissed": "The question will be no ticket.",
     "rolled_back": "Rolled back. New conversations speak with what was live before.",
+    "removed": "The files are removed. What those adapters learned, said and scored stays on record.",
+    "removed_soon": "Decided. The loop deletes the files within seconds of looking for work.",
     "requested": "The cycle is requested; a loop takes it up within seconds.",
     "stopped": "The cycle is asked to stop.",
     "added": "The ticket is in the exam. Neither it nor anything close to it will ever train.",

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from feedback import adapters, audit, promotions
+from feedback import adapters, audit, promotions, prune
 from feedback.database import reading, writing
 from feedback.swap_tables import RequestState
 from feedback.tables import Adapter, Promotion, now
@@ -61,6 +61,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
             for each in promotions.every(session, here.desk, 20)
             if each.state in (RequestState.WAITING, RequestState.REFUSED)
         ]
+        disk = prune.plan(session, here.desk, now())
     spans = [
         Span(each.name, each.promotion.created_at, each.until or now(), each.until is None)
         for each in reversed(reigns)
@@ -75,6 +76,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         asked=asked,
         expected=reigns[0].adapter.name if reigns and reigns[0].adapter else adapters.BASE,
         to=back_to.name if back_to else adapters.BASE,
+        disk=disk,
         said=forms.said(done),
     )
 
@@ -101,3 +103,17 @@ def roll_back(
             session, actor, "adapter.roll_back", name, here.desk.id, reason=why, before=before
         )
     return forms.back(here, "history", forms.became(request, row.id, "rolled_back"))
+
+
+@router.post("/prune")
+def remove_files(
+    request: Request, here: Operator, names: Annotated[list[str] | None, Form()] = None
+) -> Response:
+    """Remove the files of the adapters that the form named, as far as nothing names them by now."""
+    with writing(request.app.state.database) as session:
+        actor = here.caller.actor(here.desk.id)
+        removed = prune.mark(session, here.desk, actor, now(), names or [])
+    with reading(request.app.state.database) as session:
+        left = prune.sweep(session)
+    done = "removed_soon" if left else "removed" if removed else "same"
+    return forms.back(here, "history", done)

@@ -73,10 +73,15 @@ def percent(share: float | None) -> str:
     return NONE if share is None else f"{share * 100:.0f} %"
 
 
+def megabytes(size_bytes: int) -> str:
+    """A size on disk in MB."""
+    return f"{size_bytes / 1e6:.1f} MB"
+
+
 def signed(value: float | None) -> str:
     """A gain with its sign."""
     return NONE if value is None else f"{value:+.1f}"
 
 
-for shown in (ago, day_and_time, duration, words, percent, signed):
+for shown in (ago, day_and_time, duration, words, percent, signed, megabytes):
     environment.filters[shown.__name__] = shown

@@ -7,6 +7,7 @@ import httpx
 from feedback import adapters, audit
 from feedback.database import reading, writing
 from tests.console.trained import shop_of
+from tests.feedback.said import long_ago
 from tests.service.conftest import Shop
 
 
@@ -107,3 +108,40 @@ def test_a_promotion_is_refused_when_something_else_is_live_by_now(
     assert "Nothing was done" in late.text
     form = fields_of(olga.get(path).text, f"{path}/promote")
     assert olga.post(f"{path}/promote", data={**form, "reason": "better"}).status_code == 200
+
+
+def test_what_may_go_is_listed_with_its_reasons_and_removed_by_one_button(
+    olga: httpx.Client, shop: Shop
+) -> None:
+    assert 'id="disk"' not in olga.get("/console/shop/history").text
+    refused = shop.publish("refused")
+    assert "Remove the files of" not in olga.get("/console/shop/history").text
+    first, second = promoted_twice(shop)
+    with writing(shop.database) as session:
+        long_ago(session)
+    shown = olga.get("/console/shop/history").text
+    assert "Remove the files of 1 adapter…" in shown
+    assert f'data-confirm="Remove the files of {refused.name} (0.0 MB)?' in shown
+    assert "It never went live and sat no exam." in shown
+    assert "a rollback would return to it; " in shown
+    assert "is one of the last 3 that were live before" in shown
+    done = olga.post("/console/shop/prune", data={"names": [refused.name, second]}).text
+    assert "The files are removed." in done
+    assert "Remove the files of" not in done
+    assert not adapters.folder_of(refused).exists()
+    assert "files removed on" in olga.get("/console/shop/candidates").text
+    page = olga.get(f"/console/shop/candidates/{refused.name}").text
+    assert "it cannot go live again" in page
+    assert "Why promote it?" not in page
+    with reading(shop.database) as session:
+        [entry] = audit.every(session, act="adapter.prune")
+    assert (entry.actor, entry.subject) == ("olga@example.com", refused.name)
+    assert first in olga.post("/console/shop/rollback", data={"reason": "as promised"}).text
+
+
+def test_removing_nothing_changes_nothing(olga: httpx.Client, shop: Shop) -> None:
+    shop.publish("refused")
+    with writing(shop.database) as session:
+        long_ago(session)
+    assert "nothing was changed" in olga.post("/console/shop/prune").text
+    assert "Remove the files of 1 adapter…" in olga.get("/console/shop/history").text

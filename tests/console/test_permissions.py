@@ -80,6 +80,7 @@ OF_OPERATORS = [
     "POST candidates/{name}/reject",
     "GET history",
     "POST rollback",
+    "POST prune",
     "GET datasets",
     "GET datasets/{name}",
     "GET tickets",

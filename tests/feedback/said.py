@@ -4,21 +4,24 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from feedback import assistants, conversations, corrections
 from feedback.adapter_folder import CONFIG, PROBE, WEIGHTS
 from feedback.database import writing
 from feedback.tables import (
+    Adapter,
     Assistant,
     Conversation,
     Feedback,
     FeedbackKind,
     Message,
     MessageState,
+    Promotion,
     Role,
 )
 
@@ -68,6 +71,13 @@ def built_adapter(folder: Path, weights: bytes = b"weights") -> Path:
     (folder / CONFIG).write_text(json.dumps({"r": 8}))
     (folder / PROBE).write_text("[]")
     return folder
+
+
+def long_ago(session: Session, days: int = 40) -> None:
+    """All that was published and promoted so far happened so many days earlier."""
+    for row in [*session.exec(select(Adapter)), *session.exec(select(Promotion))]:
+        row.created_at -= timedelta(days=days)
+        session.add(row)
 
 
 def while_open(

@@ -26,7 +26,7 @@ from feedback import (
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Adapter, Assistant
-from tests.feedback.said import NIGHT, SHOES, answered, built_adapter, corrected
+from tests.feedback.said import NIGHT, SHOES, answered, built_adapter, corrected, long_ago
 from training.commands import app as training_app
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "puddle_and_pine"
@@ -244,6 +244,36 @@ def test_a_changed_adapter_is_shown_as_such(shop: list[Adapter]) -> None:
     assert (shown["corrections"], len(shown["datasets"])) == (1, 2)
     (adapters.folder_of(shop[0]) / "probe.json").write_text("[1]")
     assert "was changed" in as_json(app, "show", shop[0].name)["files"]
+
+
+def test_pruning_says_what_would_go_and_why_and_removes_it_only_when_told_to(
+    shop: list[Adapter], assistant: Assistant, database_engine: Engine
+) -> None:
+    app = adapter_commands.app
+    assert "Nothing may go." in run(app, "prune")
+    with writing(database_engine) as session:
+        adapters.promote(session, assistant, shop[1], "mara", "Better.")
+        long_ago(session)
+    shown = " ".join(run(app, "prune").split())
+    assert "Would remove the files of 1 adapter, 0.0 MB." in shown
+    assert "It never went live and sat no exam." in shown
+    assert "is live" in shown
+    assert "Nothing was changed." in shown
+    assert adapters.folder_of(shop[0]).is_dir()
+    would = as_json(app, "prune")
+    assert [each["adapter"] for each in would["remove"]] == [shop[0].name]
+    assert [each["adapter"] for each in would["keep"]] == [shop[1].name]
+    did = as_json(app, "prune", "--yes")
+    assert did["removed"] == would["remove"]
+    assert did["keep"] == would["keep"]
+    assert did["left_to_the_loop"] == []
+    assert not adapters.folder_of(shop[0]).exists()
+    assert as_json(app, "show", shop[0].name)["files"].startswith("removed on 20")
+    assert [bool(row["files_removed"]) for row in as_json(app, "list")] == [False, True]
+    assert "Removed the files of 0 adapters" in run(app, "prune", "--yes")
+    with reading(database_engine) as session:
+        [note] = audit.every(session, act="adapter.prune")
+    assert (note.subject, note.role) == (shop[0].name, "command line")
 
 
 def test_with_two_assistants_one_must_be_named(shop: list[Adapter]) -> None:

@@ -48,6 +48,8 @@ EXPECTED = {
     "POST /v1/feedback/{feedback_id}/withdrawal": STAFF,
     "GET /v1/adapters": STAFF,
     "GET /v1/adapters/{name}": STAFF,
+    "GET /v1/adapters/prune": STAFF,
+    "POST /v1/adapters/prune": OPERATORS,
     "GET /v1/promotions": STAFF,
     "POST /v1/promotions": OPERATORS,
     "POST /v1/rollbacks": OPERATORS,
