@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from feedback import adapters, assistant_file, assistants, audit
 from feedback.assistant_file import AssistantFile
+from feedback.assistants import SwapPolicy
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.printing import JsonOption, examples, print_record, print_records, say
@@ -56,6 +57,7 @@ def create(
             written.auto_promote,
             written.schedule_minutes,
             written.desk.model_dump(mode="json", exclude_defaults=True),
+            written.swap,
         )
         audit.record(session, audit.here(), "assistant.create", made.name, made.id, by=by)
     say(f"Made the assistant {made.name!r} on {made.base_model!r}.")
@@ -102,6 +104,7 @@ def _described(session: Session, assistant: Assistant) -> dict[str, Any]:
         "gate": assistant.gate,
         "auto_promote": assistant.auto_promote,
         "schedule_minutes": assistant.schedule_minutes,
+        "swap": assistant.swap,
         "topics": assistant.topics,
     }
 
@@ -131,3 +134,42 @@ def set_prompt(
         subject = f"{owner.name}: prompt"
         audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
     say(f"Version {version} of the prompt of {name!r} is in force.")
+
+
+@app.command(
+    "set-swap",
+    epilog=examples(
+        "understudy feedback assistants set-swap shop --move-after-minutes 30 --by mara",
+        "understudy feedback assistants set-swap shop --stay-with-withdrawn --by mara",
+    ),
+)
+def set_swap(
+    name: Annotated[str, typer.Argument(help="The assistant's name.")],
+    by: By,
+    move_after_minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Running conversations take the live adapter once it has been live this long; "
+            "without it they keep theirs.",
+        ),
+    ] = None,
+    leave_withdrawn: Annotated[
+        bool,
+        typer.Option(
+            "--leave-withdrawn/--stay-with-withdrawn",
+            help="Whether conversations leave an adapter that was rolled back.",
+        ),
+    ] = True,
+) -> None:
+    """When conversations under way change their voice: only ever between two turns."""
+    policy = SwapPolicy(move_after_minutes=move_after_minutes, leave_withdrawn=leave_withdrawn)
+    with writing() as session:
+        owner = assistants.get(session, name)
+        changed = assistants.change(session, owner, swap=policy.model_dump())
+        if changed:
+            before, after = changed["swap"]
+            told = {"before": before, "after": after, "by": by}
+            subject = f"{owner.name}: swap"
+            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+    say(f"{name}: {policy.model_dump()}." if changed else "Nothing was different.")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from feedback.assistants import Gate, Sampling
+from feedback.assistants import Gate, Sampling, SwapPolicy
 from feedback.desk import Desk
 from feedback.errors import Invalid
 
@@ -25,6 +25,7 @@ class AssistantFile(BaseModel):
     auto_promote: bool = False
     schedule_minutes: int | None = None
     desk: Desk = Desk()
+    swap: SwapPolicy = SwapPolicy()
 
 
 def read(path: Path) -> AssistantFile:

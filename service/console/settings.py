@@ -44,6 +44,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         prompts=versions,
         sampling=assistants.sampling_of(here.desk),
         gate=assistants.gate_of(here.desk),
+        swap=assistants.swap_policy_of(here.desk),
         desk=desk,
         hours=_hours_shown(desk),
         rules="\n".join(f"{rule.name}: {', '.join(rule.phrases)}" for rule in desk.rules),
@@ -118,6 +119,20 @@ def set_loop(
         else None
     )
     return _change(request, here, schedule_minutes=minutes, auto_promote=auto_promote == "yes")
+
+
+@router.post("/swap")
+def set_swap(
+    request: Request, here: Operator, move_after_minutes: Field = "", leave_withdrawn: Field = ""
+) -> Response:
+    """When conversations under way change their voice."""
+    minutes = (
+        forms.number(move_after_minutes, "minutes until conversations move")
+        if move_after_minutes.strip()
+        else None
+    )
+    policy = {"move_after_minutes": minutes, "leave_withdrawn": leave_withdrawn == "yes"}
+    return _change(request, here, swap=policy)
 
 
 class DeskForm(BaseModel):
