@@ -61,7 +61,6 @@ class Look:
     live_id: str | None
     back_to_id: str | None
     speaking: set[str]
-    spoke_at: dict[str, datetime]
     writing: set[str]
     examined: set[str]
     cycles: dict[str, CycleState]
@@ -117,7 +116,6 @@ def look_at(session: Session, assistant: Assistant, now: datetime) -> Look:
         live.id if live else None,
         before.adapter_id if before else None,
         _may_still_speak(session, assistant),
-        _spoke_at(session, assistant),
         _writing(session, assistant, now),
         _examined(session, assistant, now - timedelta(days=settings.keep_adapter_days)),
         {cycle.id: cycle.state for cycle in cycles.every(session, assistant)},
@@ -141,16 +139,6 @@ def _may_still_speak(session: Session, assistant: Assistant) -> set[str]:
         if last_word_of and all(last_word_of.values()):
             break
     return found
-
-
-def _spoke_at(session: Session, assistant: Assistant) -> dict[str, datetime]:
-    """When something was last said in a conversation that is pinned to an adapter, by adapter."""
-    rows = session.exec(
-        select(Conversation.adapter_id, func.max(Conversation.last_message_at))
-        .where(Conversation.assistant_id == assistant.id, col(Conversation.adapter_id).is_not(None))
-        .group_by(col(Conversation.adapter_id))
-    )
-    return {adapter_id: at for adapter_id, at in rows if adapter_id}
 
 
 def _writing(session: Session, assistant: Assistant, now: datetime) -> set[str]:
@@ -226,7 +214,8 @@ def _sits_an_exam(look: Look, adapter: Adapter) -> str | None:
 
 
 def _spoke_lately(look: Look, adapter: Adapter) -> str | None:
-    at = look.spoke_at.get(adapter.id)
+    query = select(func.max(Conversation.last_message_at))
+    at = look.session.exec(query.where(Conversation.adapter_id == adapter.id)).one()
     return (
         f"a conversation spoke with it less than {look.days()} ago"
         if at and at > look.since

@@ -240,6 +240,7 @@ class Conversation(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("assistant_id", "external_id"),
         Index("ix_conversation_newest", "assistant_id", "last_message_at", "id"),
+        Index("ix_conversation_voice", "adapter_id", "last_message_at"),
         _view("waiting", "handling = 'waiting'", "waiting_since"),
         _view("flagged", "flagged_at IS NOT NULL", "flagged_at"),
         _view(
@@ -252,7 +253,7 @@ class Conversation(SQLModel, table=True):
     id: str = columns.key()
     assistant_id: str = columns.ref("assistant.id")
     customer_id: str | None = columns.ref_or_none("customer.id")
-    adapter_id: str | None = columns.ref_or_none("adapter.id")
+    adapter_id: str | None = Field(default=None, foreign_key="adapter.id", max_length=26)
     api_key_id: str | None = columns.ref_or_none("api_key.id")
     channel: str = Field(max_length=24)
     external_id: str | None = Field(default=None, max_length=200)
