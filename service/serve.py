@@ -1,6 +1,5 @@
 """Runs the service: uvicorn with our logging and a shutdown that stores what is being said."""
 
-import logging
 from types import FrameType
 
 import uvicorn
@@ -20,11 +19,12 @@ class Server(uvicorn.Server):
 
 def run(settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        loop="uvloop",
+        http="httptools",
         log_config=None,
         access_log=False,
         server_header=False,
