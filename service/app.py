@@ -31,6 +31,7 @@ from service.console import console
 from service.engine.launch import engine_api_key
 from service.hot_swap import HotSwap
 from service.kept_secret import kept_secret
+from service.permissions import callers_of
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
 from service.turns import Turns
@@ -76,6 +77,7 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     app.state.secret = settings.secret_key.get_secret_value() or kept_secret(
         feedback_settings().var_dir, "service_secret_key"
     )
+    app.state.callers = callers_of(app, settings.remember_seconds)
     app.state.leaving = asyncio.Event()
     for door in DOORS:
         app.include_router(door.router)
