@@ -6,12 +6,12 @@ so that the log, the voice and the corrections are the same as at the customers'
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
+import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
@@ -21,7 +21,7 @@ from feedback.database import reading, writing
 from feedback.errors import Denied, Invalid
 from feedback.tables import Assistant, Conversation, Message, MessageState
 from feedback.transcript import ModelMessages
-from service.following import CLIENT_CLOSED_REQUEST, NO_BUFFERING, while_connected
+from service.following import CLIENT_CLOSED_REQUEST, EventStream, while_connected
 from service.permissions import EVERYONE, Caller, allow, assistant_for
 from service.turn import Turn
 from service.turns import Ask, Turns
@@ -136,11 +136,7 @@ async def chat_completions(
     headers = {"X-Conversation-Id": conversation.id, "X-Message-Id": turn.row.id}
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
-        return StreamingResponse(
-            _chunks(turn, assistant.name, usage),
-            headers={**NO_BUFFERING, **headers},
-            media_type="text/event-stream",
-        )
+        return EventStream(_chunks(turn, assistant.name, usage), headers=headers)
     answer = await while_connected(request, turn.done())
     if answer is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
@@ -201,7 +197,7 @@ def _completion(answer: Message, model: str) -> dict[str, Any]:
     }
 
 
-async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncIterator[str]:
+async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncGenerator[bytes]:
     head = {
         "id": turn.row.id,
         "object": "chat.completion.chunk",
@@ -209,7 +205,7 @@ async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncIterator[str]:
         "model": model,
     }
 
-    def chunk(delta: dict[str, str], finish: str | None = None) -> str:
+    def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return _data({**head, "choices": [choice], **({"usage": None} if usage else {})})
 
@@ -223,8 +219,8 @@ async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncIterator[str]:
     yield chunk({}, turn.row.finish_reason or "stop")
     if usage:
         yield _data({**head, "choices": [], "usage": _usage(turn.row)})
-    yield "data: [DONE]\n\n"
+    yield b"data: [DONE]\n\n"
 
 
-def _data(value: dict[str, Any]) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+def _data(value: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % msgspec.json.encode(value)

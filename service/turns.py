@@ -8,19 +8,23 @@ request sent again goes on from there.
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
 from anyio import to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from feedback import assistants, conversations, handovers
-from feedback.assistants import Sampling
-from feedback.database import reading, writing
+from feedback import assistants, conversations, handovers, turn_log
+from feedback.assistants import Sampling, sampling_of
+from feedback.commits import Commits
+from feedback.database import writing
 from feedback.desk import Desk, desk_of, why_hand_over
 from feedback.errors import Conflict, NotFound, Unavailable, UnderstudyError
+from feedback.remembered import Remembered
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
@@ -35,7 +39,8 @@ from feedback.transcript import ModelMessages, render, turns
 from service.answering import Answer
 from service.hot_swap import HotSwap
 from service.settings import ServiceSettings
-from service.turn import Turn
+from service.silencing import Silencing, TakenOver
+from service.turn import Turn, to_the_end
 from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
@@ -50,10 +55,13 @@ class Ask:
 
     conversation_id: str
     text: str
-    sampling: Sampling
+    sampling: Sampling | None = None
+    """None: the assistant's own."""
     idempotency_key: str | None = None
     may_hand_over: bool = True
     """Whether the door can show the customer that a person takes over."""
+    check: Callable[[Any], None] | None = None
+    """Raises where whoever asks has no business in this conversation (given: its columns)."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Opened:
 
     question: Message
     answer: Message
+    said: ModelMessages
+    """Everything said up to the question."""
     messages: ModelMessages
     adapter: Adapter | None
     sampling: Sampling
@@ -70,14 +80,20 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Speaking:
+    """How an assistant answers now."""
+
+    assistant: Assistant
+    prompt: Prompt
+    desk: Desk
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
 class LeftToAPerson:
     """A question was stored and the bot is silent: a person has the conversation, or is asked for."""
 
     question: Message
-
-
-class TakenOver(Conflict):
-    """An agent took the conversation while the bot was writing."""
 
 
 class Turns:
@@ -91,6 +107,9 @@ class Turns:
         self._hot_swap = hot_swap
         self._settings = settings
         self._writer = writer_name(settings)
+        self._commits = Commits(database)
+        self._speaking = Remembered(settings.remember_seconds, _speaking)
+        self._silencing = Silencing(database, settings.events_poll_seconds)
         self._running: dict[str, Turn] = {}
         # Between storing a question and registering its turn, its repetition must wait.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -110,6 +129,7 @@ class Turns:
     async def stop(self) -> None:
         """Stop every running answer and wait until each part is stored."""
         await asyncio.gather(*(turn.stop() for turn in list(self._running.values())))
+        await self._commits.close()
 
     async def begin(
         self, assistant: Assistant, customer: str | None, channel: str, **whose: str | None
@@ -117,11 +137,10 @@ class Turns:
         """A new conversation in the voice that is live now; `whose`: api_key_id or site_id."""
         adapter = await self._hot_swap.voice(assistant)
 
-        def store() -> Conversation:
-            with writing(self._database) as session:
-                return conversations.begin(session, assistant, adapter, customer, channel, **whose)
+        def store(session: Session) -> Conversation:
+            return conversations.begin(session, assistant, adapter, customer, channel, **whose)
 
-        return await to_thread.run_sync(store)
+        return await self._commits.run(store)
 
     async def ask(self, ask: Ask) -> Turn | LeftToAPerson:
         """Store the question and begin the answer; a repeated request joins or resumes its first.
@@ -129,7 +148,7 @@ class Turns:
         Where a person answers, or is asked for by this very message, the question is only stored.
         """
         async with self._locks.setdefault(ask.conversation_id, asyncio.Lock()):
-            opened = await to_thread.run_sync(self._open, ask)
+            opened = await self._commits.run(partial(self._open, ask))
             if isinstance(opened, LeftToAPerson):
                 return opened
             turn = self._running.get(opened.answer.id) or Turn(opened.question, opened.answer)
@@ -139,50 +158,79 @@ class Turns:
                 turn.start(asyncio.create_task(self._write(turn, opened)))
             return turn
 
-    def _open(self, ask: Ask) -> Opened | LeftToAPerson:
-        with writing(self._database) as session:
-            conversation = conversations.get(session, ask.conversation_id, lock=True)
-            assistant = session.get_one(Assistant, conversation.assistant_id)
-            desk = desk_of(assistant)
-            adapter = (
-                session.get(Adapter, conversation.adapter_id) if conversation.adapter_id else None
-            )
-            pair = None
-            if ask.idempotency_key:
-                pair = conversations.asked_before(session, conversation, ask.idempotency_key)
-            if pair:
-                question, answer = pair
-                self._check_same(question, ask.text)
-                whole = answer is not None and answer.state == MessageState.COMPLETE
-                if answer is None or (not whole and conversation.handling in WITH_PEOPLE):
-                    return LeftToAPerson(question)
-                self._reopen(answer)
-            elif silent := self._for_a_person(session, conversation, desk, ask):
-                return silent
-            else:
-                self._refuse_while_writing(conversations.messages_of(session, conversation.id))
-                question, answer = conversations.ask(
-                    session,
-                    conversation,
-                    ask.text,
-                    assistants.prompt_in_force(session, assistant),
-                    adapter,
-                    assistant.base_model,
-                    ask.sampling.model_dump(exclude_none=True),
-                    ask.idempotency_key,
-                    self._writer,
-                )
-            session.add(answer)
-            prompt = session.get_one(Prompt, answer.prompt_id)
-            before = [
-                message
-                for message in conversations.messages_of(session, conversation.id)
-                if message.position < answer.position
-            ]
-            limit = feedback_settings().transcript_max_chars
-            sampling = Sampling(**(answer.sampling or {}))
-            rendered = render(prompt.text, turns(before), limit)
-            return Opened(question, answer, rendered, adapter, sampling, desk, ask.may_hand_over)
+    def _open(self, ask: Ask, session: Session) -> Opened | LeftToAPerson:
+        stands = turn_log.before(session, ask.conversation_id)
+        found, said = stands.conversation, stands.said
+        if ask.check is not None:
+            ask.check(found)
+        how = self._speaking.get(self._database, found.assistant_id)
+        repeated = any(m.idempotency_key and m.idempotency_key == ask.idempotency_key for m in said)
+        why = why_hand_over(how.desk, ask.text) if ask.may_hand_over else None
+        if repeated or why or found.handling != Handling.BOT:
+            return self._open_unusual(ask, session, how)
+        if said and said[-1].state == MessageState.WRITING:
+            self._refuse_while_writing(said[-1].id)
+        adapter = session.get(Adapter, found.adapter_id) if found.adapter_id else None
+        sampling = ask.sampling or how.sampling
+        question, answer = turn_log.ask(
+            session,
+            stands,
+            ask.text,
+            ask.idempotency_key,
+            prompt_id=how.prompt.id,
+            adapter_id=adapter.id if adapter else None,
+            adapter_digest=adapter.digest if adapter else None,
+            base_model=how.assistant.base_model,
+            sampling=sampling.model_dump(exclude_none=True),
+            writer=self._writer,
+        )
+        return self._opened(
+            ask, question, answer, turns([*said, question]), how, adapter, how.prompt
+        )
+
+    def _opened(
+        self,
+        ask: Ask,
+        question: Message,
+        answer: Message,
+        said: ModelMessages,
+        how: Speaking,
+        adapter: Adapter | None,
+        prompt: Prompt,
+    ) -> Opened:
+        rendered = render(prompt.text, said, feedback_settings().transcript_max_chars)
+        sampling = Sampling(**(answer.sampling or {}))
+        return Opened(
+            question, answer, said, rendered, adapter, sampling, how.desk, ask.may_hand_over
+        )
+
+    def _open_unusual(self, ask: Ask, session: Session, how: Speaking) -> Opened | LeftToAPerson:
+        """A request sent again, a person who has the word or is asked for, a customer who is back."""
+        conversation = conversations.get(session, ask.conversation_id, lock=True)
+        adapter = session.get(Adapter, conversation.adapter_id) if conversation.adapter_id else None
+        pair = None
+        if ask.idempotency_key:
+            pair = conversations.asked_before(session, conversation, ask.idempotency_key)
+        if pair:
+            question, answer = pair
+            self._check_same(question, ask.text)
+            whole = answer is not None and answer.state == MessageState.COMPLETE
+            if answer is None or (not whole and conversation.handling in WITH_PEOPLE):
+                return LeftToAPerson(question)
+            self._reopen(answer)
+        elif silent := self._for_a_person(session, conversation, how.desk, ask):
+            return silent
+        else:
+            session.flush()
+            return self._open(ask, session)
+        session.add(answer)
+        prompt = session.get_one(Prompt, answer.prompt_id)
+        before = [
+            message
+            for message in conversations.messages_of(session, conversation.id)
+            if message.position < answer.position
+        ]
+        return self._opened(ask, question, answer, turns(before), how, adapter, prompt)
 
     def _for_a_person(
         self, session: Session, conversation: Conversation, desk: Desk, ask: Ask
@@ -221,11 +269,8 @@ class Turns:
             answer.finished_at = None
             answer.writer = self._writer
 
-    def _refuse_while_writing(self, messages: list[Message]) -> None:
-        if messages and messages[-1].state == MessageState.WRITING:
-            raise Conflict(
-                f"Message {messages[-1].id!r} is still being written; one question at a time."
-            )
+    def _refuse_while_writing(self, message_id: str) -> None:
+        raise Conflict(f"Message {message_id!r} is still being written; one question at a time.")
 
     async def _write(self, turn: Turn, opened: Opened) -> None:
         """Ask the engine, pass the words on, and store what came of it, whatever came of it."""
@@ -236,8 +281,8 @@ class Turns:
         state, error = MessageState.COMPLETE, None
         try:
             async with asyncio.timeout(self._settings.answer_timeout_seconds):
-                await self._while_the_bot_has_the_word(
-                    turn, self._write_pieces(turn, answer, opened.adapter)
+                await self._silencing.until_silenced(
+                    turn.row.id, self._write_pieces(turn, answer, opened.adapter)
                 )
         except asyncio.CancelledError:
             state = MessageState.INTERRUPTED
@@ -257,8 +302,8 @@ class Turns:
             state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
             error = UnderstudyError("The answer failed; the service's log says why.")
         try:
-            row = await asyncio.shield(
-                to_thread.run_sync(self._store, turn.row.id, answer, state, error, opened)
+            row = await to_the_end(
+                self._commits.run(partial(self._store, turn, answer, state, error, opened))
             )
         except Exception:
             log.exception("answer %s could not be stored", turn.row.id)
@@ -269,26 +314,6 @@ class Turns:
             )
         self._running.pop(turn.row.id, None)
         turn.finish(row, error)
-
-    async def _while_the_bot_has_the_word(self, turn: Turn, work: Awaitable[None]) -> None:
-        """`work`, ended at once when an agent takes the conversation, on whichever service they did."""
-        writing_it = asyncio.ensure_future(work)
-        try:
-            while True:
-                pause_seconds = self._settings.events_poll_seconds
-                done, _ = await asyncio.wait([writing_it], timeout=pause_seconds)
-                if done:
-                    return writing_it.result()
-                if await to_thread.run_sync(self._was_ended, turn.row.id):
-                    raise TakenOver("A person has taken over this conversation.")
-        finally:
-            if not writing_it.done():
-                writing_it.cancel()
-                await asyncio.wait([writing_it])
-
-    def _was_ended(self, answer_id: str) -> bool:
-        with reading(self._database) as session:
-            return conversations.message(session, answer_id).state != MessageState.WRITING
 
     async def _write_pieces(self, turn: Turn, answer: Answer, adapter: Adapter | None) -> None:
         """One answer, one voice: a lost adapter is loaded again only before the first word."""
@@ -309,29 +334,38 @@ class Turns:
 
     def _store(
         self,
-        answer_id: str,
+        turn: Turn,
         answer: Answer,
         state: MessageState,
         error: UnderstudyError | None,
         opened: Opened,
+        session: Session,
     ) -> Message:
-        with writing(self._database) as session:
-            row = conversations.message(session, answer_id)
-            conversation = conversations.get(session, row.conversation_id, lock=True)
-            if conversation.handling == Handling.PERSON and state == MessageState.COMPLETE:
-                state, error = MessageState.INTERRUPTED, TakenOver("A person took over.")
-            row = conversations.finish(
-                session,
-                answer_id,
-                state,
-                text=answer.text,
-                **answer.measured(),
-                error=str(error) if error else None,
-            )
-            why = why_hand_over(opened.desk, "", row.text)
-            if opened.may_hand_over and state == MessageState.COMPLETE and why:
-                handovers.request(session, conversation, *why)
-            return row
+        filled = {"text": answer.text, **answer.measured(), "error": str(error) if error else None}
+        whole = state == MessageState.COMPLETE
+        why = (
+            why_hand_over(opened.desk, "", answer.text) if opened.may_hand_over and whole else None
+        )
+        if why is None:
+            row = turn_log.finish(session, opened.answer, opened.said, state=state, **filled)
+            if row is not None:
+                turn.handling = Handling.BOT
+                return row
+        conversation = conversations.get(session, opened.answer.conversation_id, lock=True)
+        if conversation.handling == Handling.PERSON and whole:
+            state, why = MessageState.INTERRUPTED, None
+            filled["error"] = str(TakenOver("A person took over."))
+        row = conversations.finish(session, opened.answer.id, state, **filled)
+        if why is not None:
+            handovers.request(session, conversation, *why)
+        turn.handling = conversation.handling
+        return row
+
+
+def _speaking(session: Session, assistant_id: str) -> Speaking:
+    assistant = session.get_one(Assistant, assistant_id)
+    prompt = assistants.prompt_in_force(session, assistant)
+    return Speaking(assistant, prompt, desk_of(assistant), sampling_of(assistant))
 
 
 def writer_name(settings: ServiceSettings) -> str:
