@@ -8,9 +8,12 @@ import contextlib
 import importlib.metadata
 import json
 import platform
+import sqlite3
 import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,28 +54,21 @@ def load(gateway: Gateway, seconds: float, **how: float) -> dict[str, float]:
 class Table:
     """Figures per gateway and load, several rounds of each; their medians in the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: dict[str, dict[str, dict[str, float]]]) -> None:
+        self.known = known
+        """Medians so far, those of earlier parts included."""
         self._runs: dict[str, dict[str, list[dict[str, float]]]] = defaultdict(
             lambda: defaultdict(list)
         )
 
     def add(self, gateway: str, load: str, found: dict[str, float]) -> None:
-        self._runs[gateway][load].append(found)
+        runs = self._runs[gateway][load]
+        runs.append(found)
+        self.known.setdefault(gateway, {})[load] = {
+            name: round(statistics.median(run[name] for run in runs), 3) for name in found
+        }
         shown = "  ".join(f"{name} {value}" for name, value in found.items())
         print(f"{gateway:36} {load:22} {shown}", flush=True)
-
-    def median(self, gateway: str, load: str, figure: str) -> float:
-        runs = self._runs[gateway][load]
-        return round(statistics.median(run[figure] for run in runs), 3)
-
-    def medians(self) -> dict[str, dict[str, dict[str, float]]]:
-        return {
-            gateway: {
-                load: {figure: self.median(gateway, load, figure) for figure in runs[0]}
-                for load, runs in loads.items()
-            }
-            for gateway, loads in self._runs.items()
-        }
 
 
 @contextlib.contextmanager
@@ -97,51 +93,97 @@ def pace(engine: Gateway, how: dict[str, int]) -> None:
     httpx.post(f"http://127.0.0.1:{engine.port}/pace", json=how, trust_env=False)
 
 
-def measure(words: argparse.Namespace) -> Table:
-    table = Table()
-    with compared(words) as found:
-        for _ in range(words.rounds):
-            pace(found[0], FAST)
-            for streams in STREAMS:
-                for gateway in found:
-                    how = load(gateway, words.seconds, streams=streams)
-                    table.add(gateway.name, f"fast, {streams} streams", how)
-            pace(found[0], PACED)
-            for streams in STREAMS:
-                for gateway in found:
-                    if gateway.name != "LiteLLM" or streams == 1:  # beyond its capacity
-                        how = load(gateway, words.seconds, streams=streams)
-                        table.add(gateway.name, f"paced, {streams} streams", how)
-            for gateway in found[1:]:
-                rate = table.median(gateway.name, "fast, 16 streams", "answers_per_second") / 2
-                how = load(gateway, words.seconds, per_second=rate)
-                table.add(gateway.name, "paced, half load", {**how, "asked_per_second": rate})
-                straight = load(found[0], words.seconds, per_second=rate)
-                table.add(found[0].name, f"paced, as {gateway.name}", straight)
-    return table
+def fast(words: argparse.Namespace, found: list[Gateway], table: Table) -> None:
+    """How many answers each can finish."""
+    pace(found[0], FAST)
+    for streams in STREAMS:
+        for gateway in found:
+            seconds = words.seconds * (2 if gateway.name == "LiteLLM" else 1)  # it answers slowly
+            table.add(
+                gateway.name, f"fast, {streams} streams", load(gateway, seconds, streams=streams)
+            )
+
+
+def paced(words: argparse.Namespace, found: list[Gateway], table: Table) -> None:
+    """What each adds to answers as a GPU writes them."""
+    pace(found[0], PACED)
+    for streams in STREAMS:
+        for gateway in found:
+            if gateway.name != "LiteLLM" or streams == 1:  # more is beyond its capacity
+                how = load(gateway, words.seconds, streams=streams)
+                table.add(gateway.name, f"paced, {streams} streams", how)
+
+
+def half(words: argparse.Namespace, found: list[Gateway], table: Table) -> None:
+    """The same at half of what each can finish, the questions coming at random moments."""
+    pace(found[0], PACED)
+    for gateway in found[1:]:
+        rate = table.known[gateway.name]["fast, 16 streams"]["answers_per_second"] / 2
+        how = load(gateway, words.seconds, per_second=rate)
+        table.add(gateway.name, "half load", {**how, "asked_per_second": rate})
+        straight = load(found[0], words.seconds, per_second=rate)
+        added = {
+            name: round(how[name] - straight[name], 3)
+            for name in ("first_ms_p50", "first_ms_p99", "between_ms_p50", "between_ms_p99")
+        }
+        table.add(gateway.name, "half load, added to the engine's own", added)
+
+
+PARTS = {"fast": fast, "paced": paced, "half": half}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--only", nargs="+", default=["proxy", "understudy", "litellm"])
     parser.add_argument("--litellm", type=Path, default=Path("var/litellm"))
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     words = parser.parse_args()
-    medians = measure(words).medians()
-    report: dict[str, Any] = {
+    path = words.results / f"{now():%Y-%m-%d}-gateway.json"
+    report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    table = Table(report.get("medians", {}))
+    with compared(words) as found:
+        for part in words.parts:
+            for _ in range(words.rounds):
+                PARTS[part](words, found, table)
+    report |= {
         "command": "python -m benchmarks.gateway",
-        "machine": f"{platform.processor() or platform.machine()}, gateway alone on one core",
+        "machine": f"{machine()}, 2 cores: the gateway alone on one, engine and load on the other",
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS}
         | {"python": platform.python_version(), "litellm": gateways.LITELLM.partition("==")[2]},
         "rounds": words.rounds,
         "seconds": words.seconds,
-        "medians": medians,
+        "commit_ms_p50": commit_ms(),
+        "medians": table.known,
     }
-    path = words.results / f"{now():%Y-%m-%d}-gateway.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
     print(f"Written to {path}")
+
+
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+
+
+def commit_ms() -> float:
+    """What the disk asks for one durable SQLite commit: no gateway that logs can add less."""
+    taken = []
+    with tempfile.TemporaryDirectory() as folder:
+        log = sqlite3.connect(f"{folder}/log.db", isolation_level=None)
+        for statement in (
+            "PRAGMA journal_mode=WAL",
+            "PRAGMA synchronous=FULL",
+            "CREATE TABLE said (x)",
+        ):
+            log.execute(statement)
+        for _ in range(200):
+            started = time.perf_counter()
+            log.execute("INSERT INTO said VALUES ('word')")
+            taken.append((time.perf_counter() - started) * 1000)
+        log.close()
+    return round(statistics.median(taken), 3)
 
 
 if __name__ == "__main__":
