@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from anyio import to_thread
 from sqlalchemy import Engine, event
 from sqlmodel import Session
 
@@ -65,6 +66,12 @@ class Remembered(Generic[K, V]):
         """The value, if it is remembered and still counts."""
         value, until, change = self._known.get(asked, (None, 0.0, -1))
         return value if change == _changes.count and time.monotonic() < until else None
+
+    async def soon(self, database: Engine, asked: K) -> V:
+        """The value; where it must be looked up, on another thread."""
+        if (value := self.known(asked)) is not None:
+            return value
+        return await to_thread.run_sync(self.get, database, asked)
 
     def get(self, database: Engine, asked: K) -> V:
         """The value, looked up where it is not remembered."""

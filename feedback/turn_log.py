@@ -1,22 +1,34 @@
-"""A turn's two transactions, in the few statements they need. Called by service/turns.py with every turn.
+"""What chat writes with every turn, in the few statements it needs. Called by service/turns.py.
 
-The rows are those of `conversations.ask` and `conversations.finish`, which do the same through the ORM for
-whoever is in no hurry; a test compares them. What is out of the ordinary is left to those two.
+The rows are those of `conversations.begin`, `ask` and `finish`, which do the same through the ORM for
+whoever is in no hurry; a test compares them. What is out of the ordinary is left to those.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy.orm import configure_mappers, make_transient_to_detached
 from sqlalchemy.orm.attributes import manager_of_class
 from sqlmodel import Session, SQLModel
 
-from feedback.conversations import check_text, noted, transcript_sha256
+from feedback.conversations import check_text, customer_named, noted, transcript_sha256
 from feedback.errors import NotFound
 from feedback.ids import new_id
-from feedback.tables import Handling, Message, MessageState, Speaker, now
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Conversation,
+    Handling,
+    Message,
+    MessageState,
+    Speaker,
+    now,
+)
 from feedback.transcript import ModelMessages
 
+configure_mappers()  # `_row` makes rows without it
+T = TypeVar("T", Message, Conversation)
 _OF, _SAYS = SQLModel.metadata.tables["conversation"], SQLModel.metadata.tables["message"]
 _NEEDED = [
     "id",
@@ -27,7 +39,7 @@ _NEEDED = [
     "handling",
     "lowest_confidence",
 ]
-_NOTHING = dict.fromkeys(_SAYS.columns.keys())
+_UNSAID, _NOTHING = dict.fromkeys(_OF.columns.keys()), dict.fromkeys(_SAYS.columns.keys())
 
 # Made once, of tables and not of classes: to build a statement takes longer than to run it.
 _CONVERSATION = (
@@ -38,6 +50,7 @@ _SAID = (
     .where(_SAYS.c.conversation_id == bindparam("_id"))
     .order_by(_SAYS.c.position)
 )
+_BEGIN = insert(_OF)
 _SAY = insert(_SAYS)
 _FILL = update(_SAYS).where(
     _SAYS.c.id == bindparam("_id"), _SAYS.c.state == bindparam("_state", MessageState.WRITING)
@@ -50,6 +63,34 @@ class Before(NamedTuple):
 
     conversation: Row[*tuple[Any, ...]]
     said: Sequence[Row[*tuple[Any, ...]]]
+
+
+def begin(
+    session: Session,
+    assistant: Assistant,
+    adapter: Adapter | None,
+    customer: str | None = None,
+    channel: str = "api",
+    **more: Any,
+) -> Conversation:
+    """A new conversation; its voice is `adapter` (None: the base model) from first to last."""
+    at = now()
+    known = customer_named(session, assistant, customer) if customer else None
+    values = {
+        **_UNSAID,
+        "id": new_id(),
+        "assistant_id": assistant.id,
+        "adapter_id": adapter.id if adapter else None,
+        "customer_id": known.id if known else None,
+        "channel": channel,
+        "handling": Handling.BOT,
+        "last_text": "",
+        "created_at": at,
+        "last_message_at": at,
+        **more,
+    }
+    session.connection().execute(_BEGIN, values)
+    return _row(Conversation, values)
 
 
 def before(session: Session, conversation_id: str) -> Before:
@@ -87,7 +128,7 @@ def ask(
         "reply_to_id": asked["id"],
         **how,
     }
-    question, answer = _row(asked), _row(opened)
+    question, answer = _row(Message, asked), _row(Message, opened)
     connection = session.connection()
     connection.execute(_SAY, [asked, opened])
     shown = noted(question, found.lowest_confidence) | noted(answer, found.lowest_confidence)
@@ -109,7 +150,7 @@ def finish(session: Session, answer: Message, said: ModelMessages, **result: Any
     filled = connection.execute(_FILL, {"_id": answer.id, **result})
     if filled.rowcount != 1:
         return None
-    row = _row({name: getattr(answer, name) for name in _NOTHING} | result)
+    row = _row(Message, {name: getattr(answer, name) for name in _NOTHING} | result)
     shown = noted(row, found.lowest_confidence)
     spoken = [{"role": "assistant", "content": row.text}] if row.text else []
     shown["transcript_sha256"] = transcript_sha256([*said, *spoken])
@@ -117,8 +158,9 @@ def finish(session: Session, answer: Message, said: ModelMessages, **result: Any
     return row
 
 
-def _row(values: dict[str, Any]) -> Message:
+def _row(table: type[T], values: dict[str, Any]) -> T:
     """A row as if it had been read: SQLModel's constructor takes longer than the database."""
-    row: Message = manager_of_class(Message).new_instance()
+    row: T = manager_of_class(table).new_instance()
     row.__dict__.update(values)
+    make_transient_to_detached(row)
     return row

@@ -31,7 +31,7 @@ from service.console import console
 from service.engine.launch import engine_api_key
 from service.hot_swap import HotSwap
 from service.kept_secret import kept_secret
-from service.permissions import callers_of
+from service.permissions import assistants_known, callers_of
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
 from service.turns import Turns
@@ -78,6 +78,7 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
         feedback_settings().var_dir, "service_secret_key"
     )
     app.state.callers = callers_of(app, settings.remember_seconds)
+    app.state.assistants = assistants_known(settings.remember_seconds)
     app.state.leaving = asyncio.Event()
     for door in DOORS:
         app.include_router(door.router)

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from feedback import conversations
 from feedback.database import reading
 from feedback.errors import Unavailable
-from feedback.tables import Assistant, Handling, Role
+from feedback.tables import Handling, Role
 from service.following import CLIENT_CLOSED_REQUEST, EventStream, event, while_connected
 from service.permissions import (
     EVERYONE,
     Caller,
     allow,
-    assistant_for,
+    assistant_among,
     check_may_see,
     conversation_for,
     message_for,
@@ -54,11 +54,8 @@ async def begin_conversation(
     """Begin a conversation. It keeps the adapter that is live now for as long as it lasts."""
     state = request.app.state
 
-    def find() -> Assistant:
-        with reading(state.database) as session:
-            return assistant_for(session, caller, new.assistant)
-
-    assistant = await to_thread.run_sync(find)
+    every = await state.assistants.soon(state.database, None)
+    assistant = assistant_among(every, caller, new.assistant)
     turns: Turns = state.turns
     customer, channel = new.customer, "api"
     if caller.site_id is not None:  # a visitor speaks for nobody else

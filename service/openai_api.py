@@ -13,7 +13,7 @@ import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlmodel import Session
+from sqlalchemy import Engine
 
 from feedback import assistants, conversations
 from feedback.assistants import Sampling, sampling_of
@@ -22,7 +22,7 @@ from feedback.errors import Denied, Invalid
 from feedback.tables import Assistant, Conversation, Message, MessageState
 from feedback.transcript import ModelMessages
 from service.following import CLIENT_CLOSED_REQUEST, EventStream, while_connected
-from service.permissions import EVERYONE, Caller, allow, assistant_for
+from service.permissions import EVERYONE, Caller, allow, assistant_among, assistant_for
 from service.turn import Turn
 from service.turns import Ask, Turns
 
@@ -117,18 +117,21 @@ async def chat_completions(
     said = [message.turn() for message in body.messages]
     _check(said)
 
-    def find() -> tuple[Assistant, Conversation | None]:
-        with reading(state.database) as session:
-            assistant = assistant_for(session, caller, body.model)
-            return assistant, _continued(session, assistant, caller, said[:-1])
-
-    assistant, conversation = await to_thread.run_sync(find)
+    assistant = assistant_among(
+        await state.assistants.soon(state.database, None), caller, body.model
+    )
+    conversation = None
+    if len(said) > 1:
+        conversation = await to_thread.run_sync(
+            _continued, state.database, assistant, caller, said[:-1]
+        )
     turns: Turns = state.turns
     if conversation is None:
         conversation = await turns.begin(
             assistant, body.user, "openai", api_key_id=caller.api_key_id
         )
-        await to_thread.run_sync(_store_earlier, state.database, conversation, said[:-1])
+        if len(said) > 1:
+            await to_thread.run_sync(_store_earlier, state.database, conversation, said[:-1])
     sampling = body.sampling(assistant)
     question = Ask(conversation.id, said[-1]["content"], sampling, may_hand_over=False)
     turn = await turns.ask(question)
@@ -156,17 +159,17 @@ def _check(said: ModelMessages) -> None:
 
 
 def _continued(
-    session: Session, assistant: Assistant, caller: Caller, earlier: ModelMessages
+    database: Engine, assistant: Assistant, caller: Caller, earlier: ModelMessages
 ) -> Conversation | None:
-    if not earlier or caller.api_key_id is None:
+    if caller.api_key_id is None:
         return None
-    return conversations.with_transcript(session, assistant, caller.api_key_id, earlier)
+    with reading(database) as session:
+        return conversations.with_transcript(session, assistant, caller.api_key_id, earlier)
 
 
-def _store_earlier(database: Any, conversation: Conversation, earlier: ModelMessages) -> None:
-    if earlier:
-        with writing(database) as session:
-            conversations.take_over(session, conversation, earlier)
+def _store_earlier(database: Engine, conversation: Conversation, earlier: ModelMessages) -> None:
+    with writing(database) as session:
+        conversations.take_over(session, conversation, earlier)
 
 
 def _model(assistant: Assistant) -> dict[str, Any]:

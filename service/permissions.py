@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from anyio import to_thread
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
@@ -16,7 +15,7 @@ from sqlmodel import Session
 from feedback import api_keys, assistants, conversations, staff
 from feedback.audit import Actor
 from feedback.desk_tables import Staff
-from feedback.errors import Denied, NotFound, Unauthenticated
+from feedback.errors import Denied, Invalid, NotFound, Unauthenticated
 from feedback.remembered import Remembered
 from feedback.staff import Roles
 from feedback.tables import Assistant, Conversation, Message, Role
@@ -85,9 +84,7 @@ class Allow:
             )
         token, state = credentials.credentials, request.app.state
         callers: Remembered[str, Caller] = state.callers
-        caller = callers.known(token)
-        if caller is None:
-            caller = await to_thread.run_sync(callers.get, state.database, token)
+        caller = await callers.soon(state.database, token)
         address = request.client.host if request.client else None
         return self.let_through(replace(caller, allowed=self.roles, address=address))
 
@@ -108,6 +105,11 @@ def callers_of(app: FastAPI, seconds: float) -> Remembered[str, Caller]:
         return _key(session, token)
 
     return Remembered(seconds, look_up)
+
+
+def assistants_known(seconds: float) -> Remembered[None, list[Assistant]]:
+    """All assistants, remembered for a moment."""
+    return Remembered(seconds, lambda session, _: assistants.every(session))
 
 
 def _visitor(session: Session, secret: str, token: str) -> Caller:
@@ -148,19 +150,23 @@ def person_of(session: Session, caller: Caller) -> Staff:
 
 def assistant_for(session: Session, caller: Caller, name: str | None) -> Assistant:
     """The assistant a caller means: the named one, or the only one they have to do with."""
-    theirs = [each for each in assistants.every(session) if caller.role_at(each.id)]
-    if name is None:
-        if None in caller.roles:
-            return assistants.only(session, None)
-        if len(theirs) == 1:
-            return theirs[0]
-    found = next((each for each in theirs if each.name == name), None)
-    if found is None:
+    return assistant_among(assistants.every(session), caller, name)
+
+
+def assistant_among(found: list[Assistant], caller: Caller, name: str | None) -> Assistant:
+    """The same among all assistants there are."""
+    theirs = [each for each in found if caller.role_at(each.id)]
+    if name is None and len(theirs) == 1:
+        return theirs[0]
+    names = ", ".join(repr(each.name) for each in theirs) or "none"
+    if name is None and None in caller.roles:
+        raise Invalid(f"Name an assistant; there are {len(theirs)}: {names}.")
+    meant = next((each for each in theirs if each.name == name), None)
+    if meant is None:
         # Not Denied: a caller must not learn which other assistants exist.
-        known = ", ".join(repr(each.name) for each in theirs) or "none"
         what = f"There is no assistant named {name!r}" if name else "Name an assistant"
-        raise NotFound(f"{what}. Known: {known}.")
-    return found
+        raise NotFound(f"{what}. Known: {names}.")
+    return meant
 
 
 def conversation_for(session: Session, caller: Caller, conversation_id: str) -> Conversation:

@@ -138,7 +138,7 @@ class Turns:
         adapter = await self._hot_swap.voice(assistant)
 
         def store(session: Session) -> Conversation:
-            return conversations.begin(session, assistant, adapter, customer, channel, **whose)
+            return turn_log.begin(session, assistant, adapter, customer, channel, **whose)
 
         return await self._commits.run(store)
 

@@ -34,7 +34,7 @@ def rows(database: Engine, table: str, order: str) -> list[dict[str, Any]]:
 
 def plain(database: Engine, assistant: Assistant) -> None:
     with writing(database) as session:
-        talk = conversations.begin(session, assistant, None)
+        talk = conversations.begin(session, assistant, None, "ada")
         prompt = assistants.prompt_in_force(session, assistant)
     for question in QUESTIONS:
         with writing(database) as session:
@@ -49,7 +49,7 @@ def plain(database: Engine, assistant: Assistant) -> None:
 
 def quick(database: Engine, assistant: Assistant) -> None:
     with writing(database) as session:
-        talk = conversations.begin(session, assistant, None)
+        talk = turn_log.begin(session, assistant, None, "ada")
         prompt = assistants.prompt_in_force(session, assistant)
     for question in QUESTIONS:
         with writing(database) as session:
