@@ -124,8 +124,8 @@ def up() -> None:
             if not announced and doctor_checks.answers(f"{address}/ready"):
                 announced = True
                 console.print(
-                    f"[green]Ready.[/] The consoles are at {address}/console, the API's pages at "
-                    f"{address}/docs"
+                    f"[green]Ready.[/] The consoles are at {address}/console, the API's "
+                    f"description at {address}/openapi.json (docs/api.md)"
                 )
                 _say_who_may_sign_in()
             time.sleep(0.5)

@@ -90,7 +90,7 @@ def api_page() -> str:
         "# API",
         NOTE,
         "All routes but `/health` and `/ready` want `Authorization: Bearer <API key>`. A running "
-        "service shows the same at `/docs` and `/openapi.json`. Errors are "
+        "service describes the same at `/openapi.json`, for any OpenAPI client. Errors are "
         '`{"error": {"message": …, "type": …}}` with a fitting status.',
     ]
     by_tag: dict[str, list[tuple[str, str, Any]]] = {}

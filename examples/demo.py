@@ -349,7 +349,7 @@ def _what_next(keys: dict[str, str], summary: Path, shop_page: str) -> None:
         f"Talk to it:   curl -s {address}/v1/chat/completions -H 'Authorization: Bearer {keys['site']}' "
         '-H \'Content-Type: application/json\' -d \'{"model": "puddle-and-pine", "messages": '
         '[{"role": "user", "content": "Can I rent a tent?"}]}\'\n'
-        f"The API:      {address}/docs\n"
+        f"The API:      docs/api.md; {address}/openapi.json for OpenAPI clients\n"
         f"Its history:  FEEDBACK_VAR_DIR={var} .venv/bin/understudy adapters history\n"
         f"The exam:     FEEDBACK_VAR_DIR={var} .venv/bin/understudy evals decisions list\n"
         f"Undo it:      FEEDBACK_VAR_DIR={var} .venv/bin/understudy adapters rollback "

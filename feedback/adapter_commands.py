@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants
+from feedback import adapter_folder, adapters, assistants, audit
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.printing import (
@@ -40,6 +40,10 @@ POLL_SECONDS = 0.5
 Name = Annotated[str, typer.Argument(help="As `understudy adapters list` prints it.")]
 By = Annotated[str, typer.Option("--by", help="Who decides this.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the promotion.")]
+Expected = Annotated[
+    str | None,
+    typer.Option(help="What you saw as live; refused if something else is by now."),
+]
 Wait = Annotated[
     float,
     typer.Option(min=0, help="Seconds to wait for a service to say that its engine holds it."),
@@ -123,13 +127,17 @@ def history(assistant: AssistantOption = None, as_json: JsonOption = False) -> N
         'understudy adapters promote shop-v3-1a2b3c4d --by mara --reason "Better on refunds."'
     )
 )
-def promote(name: Name, by: By, reason: Reason, wait: Wait = 30.0) -> None:
+def promote(
+    name: Name, by: By, reason: Reason, expected: Expected = None, wait: Wait = 30.0
+) -> None:
     """Make an adapter live for new conversations. Conversations under way keep their voice."""
     with writing() as session:
         adapter = adapters.get(session, name)
         owner = assistants.by_id(session, adapter.assistant_id)
+        adapters.check_expected(session, owner, expected)
         before = adapters.live_adapter(session, owner)
         promotion = adapters.promote(session, owner, adapter, by, reason)
+        _note(session, owner, "adapter.promote", adapter, by, reason)
     _tell(promotion, before, adapter, wait)
 
 
@@ -147,11 +155,13 @@ def rollback(
         typer.Option(help=f"An adapter's name, or {adapters.BASE!r}; else what was live before."),
     ] = None,
     assistant: AssistantOption = None,
+    expected: Expected = None,
     wait: Wait = 30.0,
 ) -> None:
     """Make live again what was live before, or what you name. The history keeps both."""
     with writing() as session:
         owner = assistants.only(session, assistant)
+        adapters.check_expected(session, owner, expected)
         before = adapters.live_adapter(session, owner)
         if to is None:
             promotion = adapters.roll_back(session, owner, by, reason)
@@ -159,7 +169,15 @@ def rollback(
             target = None if to == adapters.BASE else adapters.get(session, to)
             promotion = adapters.promote(session, owner, target, by, reason)
         after = adapters.live_adapter(session, owner)
+        _note(session, owner, "adapter.roll_back", after, by, reason)
     _tell(promotion, before, after, wait)
+
+
+def _note(
+    session: Session, owner: Assistant, act: str, now: Adapter | None, by: str, reason: str
+) -> None:
+    name = now.name if now else adapters.BASE
+    audit.record(session, audit.here(), act, name, owner.id, by=by, reason=reason)
 
 
 def _tell(

@@ -121,8 +121,13 @@ def get(session: Session, name: str) -> Adapter:
     """The adapter of that name, or NotFound."""
     found = session.exec(select(Adapter).where(Adapter.name == name)).first()
     if found is None:
-        raise NotFound(f"There is no adapter {name!r}. See `understudy adapters list`.")
+        raise unknown(name)
     return found
+
+
+def unknown(name: str) -> NotFound:
+    """The error for an adapter that is not there, or not for whoever asks."""
+    return NotFound(f"There is no adapter {name!r}. See `understudy adapters list`.")
 
 
 def by_id(session: Session, adapter_id: str | None) -> Adapter | None:
@@ -168,6 +173,32 @@ def live_adapter(session: Session, assistant: Assistant) -> Adapter | None:
     return (
         session.get(Adapter, promotion.adapter_id) if promotion and promotion.adapter_id else None
     )
+
+
+def check_expected(
+    session: Session, assistant: Assistant, live_now: str | None, before: str | None = None
+) -> None:
+    """Conflict when not this is live, or a rollback would not lead to that: whoever decided saw it so.
+
+    None: whatever it is. Nothing changes between this check and the end of the transaction.
+    """
+    _lock(session, assistant)
+    found = live_adapter(session, assistant)
+    name = found.name if found else BASE
+    if live_now is not None and live_now != name:
+        raise Conflict(
+            f"{name!r} is live now, not {live_now!r} as you saw it: somebody changed it meanwhile. "
+            "Nothing was done; look at the history and decide again."
+        )
+    if before is None:
+        return
+    past = back_to(session, assistant)
+    earlier = by_id(session, past.adapter_id) if past else None
+    if before != (earlier.name if earlier else BASE):
+        raise Conflict(
+            f"A rollback leads to {earlier.name if earlier else BASE!r} now, not to {before!r} as you "
+            "saw it: somebody changed it meanwhile. Nothing was done; decide again."
+        )
 
 
 def promote(

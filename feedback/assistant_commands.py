@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from feedback import adapters, assistant_file, assistants
+from feedback import adapters, assistant_file, assistants, audit
 from feedback.assistant_file import AssistantFile
 from feedback.database import reading, writing
 from feedback.errors import Invalid
@@ -57,6 +57,7 @@ def create(
             written.schedule_minutes,
             written.desk.model_dump(mode="json", exclude_defaults=True),
         )
+        audit.record(session, audit.here(), "assistant.create", made.name, made.id, by=by)
     say(f"Made the assistant {made.name!r} on {made.base_model!r}.")
 
 
@@ -123,5 +124,10 @@ def set_prompt(
 ) -> None:
     """Put a new version of the prompt in force. Old answers keep naming the version they had."""
     with writing() as session:
-        version = assistants.set_prompt(session, assistants.get(session, name), prompt, by).version
+        owner = assistants.get(session, name)
+        before = assistants.prompt_in_force(session, owner).text
+        version = assistants.set_prompt(session, owner, prompt, by).version
+        told = {"before": {"text": before}, "after": {"text": prompt}, "by": by}
+        subject = f"{owner.name}: prompt"
+        audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
     say(f"Version {version} of the prompt of {name!r} is in force.")

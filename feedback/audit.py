@@ -1,8 +1,10 @@
 """What members of staff did: appended, never changed (the database's own triggers see to it)."""
 
 import csv
+import getpass
 import io
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,15 @@ class Actor:
     name: str
     role: str
     address: str | None = None
+
+
+def here() -> Actor:
+    """Whoever types: a command changes the database directly, so it answers to the machine's user."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        name = f"user {os.getuid()}"
+    return Actor(name, "command line")
 
 
 def record(

@@ -5,7 +5,8 @@ Nothing is edited: an author's newer word on the same message supersedes their o
 
 from datetime import datetime
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, and_, col, func, or_, select
 
 from feedback.conversations import check_text, message
 from feedback.errors import Conflict, Invalid, NotFound
@@ -75,11 +76,23 @@ def give(
     return row
 
 
+def is_dislike(row: Feedback) -> bool:
+    """Whether a customer says that an answer was bad: a flag, or thumbs down."""
+    is_bad = row.kind == FeedbackKind.FLAG or row.value == -1
+    return row.author_role == Role.CUSTOMER and is_bad
+
+
+def are_dislikes() -> ColumnElement[bool]:
+    """The same as `is_dislike`, for a query."""
+    is_bad = or_(col(Feedback.kind) == FeedbackKind.FLAG, col(Feedback.value) == -1)
+    return and_(col(Feedback.author_role) == Role.CUSTOMER, is_bad)
+
+
 def _note(session: Session, about: Message, row: Feedback) -> None:
     """Keep what the inbox sorts by: what a customer disliked, and what staff have looked at since."""
     conversation = session.get_one(Conversation, about.conversation_id)
     if row.author_role == Role.CUSTOMER:
-        if row.kind == FeedbackKind.FLAG or row.value == -1:
+        if is_dislike(row):
             conversation.flagged_at = row.created_at
     elif about.state != MessageState.DRAFT:
         conversation.flagged_at = None
@@ -136,11 +149,7 @@ def _note_again(session: Session, conversation_id: str) -> None:
         for about, rows in about_conversation(session, conversation_id).values()
         for row in rows
     ]
-    disliked = [
-        row.created_at
-        for row, _ in words
-        if row.author_role == Role.CUSTOMER and (row.kind == FeedbackKind.FLAG or row.value == -1)
-    ]
+    disliked = [row.created_at for row, _ in words if is_dislike(row)]
     looked_at = [
         row.created_at
         for row, about in words

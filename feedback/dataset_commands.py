@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, datasets
+from feedback import assistants, audit, datasets
 from feedback.database import reading, writing
 from feedback.printing import (
     AssistantOption,
@@ -29,7 +29,10 @@ Name = Annotated[str, typer.Argument(help="As `datasets list` prints it.")]
 def freeze(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
     """Make the SFT and the DPO dataset of all that may teach today. The same feedback, the same name."""
     with writing() as session:
-        frozen = datasets.freeze(session, assistants.only(session, assistant))
+        owner = assistants.only(session, assistant)
+        frozen = datasets.freeze(session, owner)
+        names = ", ".join(dataset.name for dataset in frozen)
+        audit.record(session, audit.here(), "dataset.freeze", names, owner.id)
     print_records([_row(dataset) for dataset in frozen], as_json)
 
 

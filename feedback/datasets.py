@@ -19,6 +19,7 @@ from feedback.corrections import that_teach
 from feedback.errors import NotFound
 from feedback.ids import new_id
 from feedback.near_copies import Sealed
+from feedback.reviews import withheld
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
     Adapter,
@@ -70,9 +71,9 @@ class Row:
 def freeze(session: Session, assistant: Assistant) -> tuple[Dataset, Dataset]:
     """The SFT and the DPO dataset of all feedback that may teach today.
 
-    Left out, and counted: feedback on conversations or customers that a held-out ticket came from,
-    near-copies of a ticket, and answers without text. Splits go by customer (by conversation where
-    the customer is unknown), never by row.
+    Left out, and counted: what reviewers disagree about or a third one has decided against, feedback
+    on conversations or customers that a held-out ticket came from, near-copies of a ticket, and answers
+    without text. Splits go by customer (by conversation where the customer is unknown), never by row.
     """
     settings = feedback_settings()
     counts: Counter[str] = Counter()
@@ -97,11 +98,16 @@ Taught = tuple[Feedback, Message, Conversation]
 def _newest_per_question(
     session: Session, assistant: Assistant, counts: Counter[str]
 ) -> list[Taught]:
-    """Of several people's words on one answer, the newest counts."""
+    """Of several people's words on one answer, the newest counts; of reviewers, those that stand."""
     newest: dict[str, Taught] = {}
-    for taught in that_teach(session, assistant.id):
+    words = that_teach(session, assistant.id)
+    in_dispute = withheld(session, assistant, ((word, message) for word, message, _ in words))
+    for taught in words:
         counts["feedback"] += 1
         feedback, message, _ = taught
+        if feedback.id in in_dispute:
+            counts[in_dispute[feedback.id]] += 1
+            continue
         asked = message.id if feedback.kind == FeedbackKind.DEMONSTRATION else message.reply_to_id
         key = asked or message.id
         counts["outdated"] += key in newest
@@ -151,12 +157,17 @@ def _admitted(
 
 def context_of(feedback: Feedback, message: Message, said: list[Message]) -> ModelMessages:
     """What had been said when the answer that feedback is about was due."""
-    about_question = feedback.kind == FeedbackKind.DEMONSTRATION
-    return turns(m for m in said if m.position < message.position + about_question)
+    last = message.position - 1
+    if feedback.kind == FeedbackKind.DEMONSTRATION:
+        last = message.position
+    elif message.state == MessageState.DRAFT:
+        # Asked for at any time later; it answers what its question had led to (service/drafting.py).
+        last = next((m.position for m in said if m.id == message.reply_to_id), last)
+    return turns(m for m in said if m.position <= last)
 
 
 def _is_whole(message: Message) -> bool:
-    return message.state == MessageState.COMPLETE
+    return message.state in (MessageState.COMPLETE, MessageState.DRAFT)
 
 
 def _chosen(feedback: Feedback, message: Message) -> str | None:

@@ -3,6 +3,7 @@
 Kept in `assistant.desk`. Pure: nothing here reads a row or the clock.
 """
 
+import unicodedata
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from feedback.desk_tables import HandoverReason
 from feedback.errors import Invalid
+from feedback.phrases import BOT_CANNOT, CUSTOMER_ASKS
 from feedback.tables import Assistant
 
 
@@ -64,30 +66,16 @@ class Desk(BaseModel):
         {}, description="When people are there, by day. Empty: always."
     )
     reply_within_hours: int = Field(
-        24, ge=1, description="What a customer is told to expect out of hours."
+        24,
+        ge=1,
+        description="What a customer is told to expect out of hours, counted from the opening.",
     )
     customer_asks: list[str] = Field(
-        [
-            "talk to a person",
-            "speak to a person",
-            "talk to a human",
-            "speak to a human",
-            "real person",
-            "human agent",
-            "speak to someone",
-            "talk to someone",
-        ],
+        CUSTOMER_ASKS,
         description="Customers' phrases that ask for a person.",
     )
     bot_cannot: list[str] = Field(
-        [
-            "i can't help with that",
-            "i cannot help with that",
-            "i am not able to help",
-            "i'm not able to help",
-            "hand you over to",
-            "connect you with a colleague",
-        ],
+        BOT_CANNOT,
         description="Phrases in an answer that say the bot cannot.",
     )
     rules: list[Rule] = Field([], description="Topics that always go to a person.")
@@ -138,7 +126,10 @@ def why_hand_over(desk: Desk, question: str, answer: str = "") -> tuple[Handover
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().replace("\u2019", "'").split())
+    """As phrases are compared: without capitals, accents, vowel marks and curly apostrophes."""
+    parts = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "'"))
+    bare = "".join(each for each in parts if not unicodedata.combining(each))
+    return " ".join(bare.split())
 
 
 @lru_cache(maxsize=1000)

@@ -1,6 +1,5 @@
 """`understudy feedback desk`: the inbox, search, hand-overs, the review queue and what was learned."""
 
-import getpass
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +21,7 @@ from feedback import (
 from feedback.audit import Actor
 from feedback.database import reading, writing
 from feedback.desk import check_desk, desk_of
+from feedback.errors import Denied
 from feedback.inbox import Row, View
 from feedback.printing import (
     AssistantOption,
@@ -33,6 +33,7 @@ from feedback.printing import (
     short,
 )
 from feedback.tables import Conversation as Talk
+from feedback.tables import Role
 
 app = typer.Typer(no_args_is_help=True, help="Conversations, people who take over, reviews.")
 Id = Annotated[str, typer.Argument(help="The conversation's id.")]
@@ -51,15 +52,18 @@ def list_conversations(
     view: Annotated[View, typer.Option(help="A saved view of the inbox.")] = View.ALL,
     words: Annotated[str, typer.Option("--search", help="Words that were said.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    after: Annotated[
+        str | None, typer.Option(help="The last id of the page before: older ones.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Conversations: a saved view, or a search."""
     with reading() as session:
         owner = assistants.only(session, assistant)
         if words:
-            found = search.find(session, owner, words, limit)
+            found = search.find(session, owner, words, limit, after)
         else:
-            found = inbox.page(session, owner, view, None, None, limit)
+            found = inbox.page(session, owner, view, None, after, limit)
     print_records([_row(row, as_json) for row in found], as_json, "No conversations here.")
 
 
@@ -105,6 +109,27 @@ def take(conversation_id: Id, by: By) -> None:
 
 
 @app.command(
+    "take-over",
+    epilog=examples(
+        "understudy feedback desk take-over 01m832nhwx7xes4yw7kg3dsrcj --by olga@example.com"
+    ),
+)
+def take_over(conversation_id: Id, by: By) -> None:
+    """Take a conversation from the colleague who has it; needs the role of an operator there."""
+    with writing() as session:
+        person = staff.get(session, by)
+        conversation = conversations.get(session, conversation_id)
+        role = staff.role_at(staff.roles_of(session, person), conversation.assistant_id)
+        if role not in (Role.OPERATOR, Role.ADMIN):
+            raise Denied(
+                f"{person.email} has the role {role or 'none'} there; an operator takes over."
+            )
+        holder = handovers.take_over(session, conversation, person)
+        _note(session, person.email, "conversation.take_over", conversation, holder=holder.email)
+    say(f"{person.name} has the conversation; {holder.name} had it before.")
+
+
+@app.command(
     epilog=examples(
         "understudy feedback desk release 01m832nhwx7xes4yw7kg3dsrcj --by mara@example.com",
         "understudy feedback desk release 01m832nhwx7xes4yw7kg3dsrcj --by mara@example.com --close",
@@ -128,16 +153,18 @@ def release(
     say("It is closed." if close else "The bot answers again.")
 
 
-def _note(session: Session, who: str, act: str, conversation: Talk) -> None:
-    subject = f"conversation {conversation.id}"
-    audit.record(session, Actor(who, "command line"), act, subject, conversation.assistant_id)
+def _note(session: Session, who: str, act: str, conversation: Talk, **detail: str) -> None:
+    subject, owner = f"conversation {conversation.id}", conversation.assistant_id
+    audit.record(session, Actor(who, "command line"), act, subject, owner, **detail)
 
 
 @app.command(epilog=examples("understudy feedback desk fill-reviews"))
 def fill_reviews(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
     """Sample new answers into the review queue: uncertain, on a new topic, or by chance."""
     with writing() as session:
-        added = reviews.fill(session, assistants.only(session, assistant))
+        owner = assistants.only(session, assistant)
+        added = reviews.fill(session, owner)
+        audit.record(session, audit.here(), "review.fill", owner.name, owner.id)
     print_record({str(source): count for source, count in added.items()}, as_json)
 
 
@@ -178,7 +205,7 @@ def recheck(
         learned.request_recheck(session, row, "command line")
         about = conversations.message(session, row.message_id)
         conversation = conversations.get(session, about.conversation_id)
-        _note(session, getpass.getuser(), "feedback.recheck", conversation)
+        _note(session, audit.here().name, "feedback.recheck", conversation)
     say("Asked for. `understudy feedback desk learned` shows what came of it.")
 
 
@@ -202,8 +229,13 @@ def settings(
             before = owner.desk
             owner.desk = changed.model_dump(mode="json", exclude_defaults=True)
             session.add(owner)
-            actor = Actor("command line", "command line")
             audit.record(
-                session, actor, "desk.change", owner.name, owner.id, before=before, after=owner.desk
+                session,
+                audit.here(),
+                "desk.change",
+                owner.name,
+                owner.id,
+                before=before,
+                after=owner.desk,
             )
         print_record(desk_of(owner).model_dump(mode="json"), as_json)

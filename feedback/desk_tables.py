@@ -117,6 +117,9 @@ class HandoverOutcome(StrEnum):
 
     HANDED_BACK = "handed_back"
     CLOSED = "closed"
+    TAKEN_OVER = "taken_over"
+    PUT_BACK = "put_back"
+    CUSTOMER_LEFT = "customer_left"
 
 
 class Handover(SQLModel, table=True):

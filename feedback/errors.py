@@ -27,6 +27,14 @@ class Conflict(UnderstudyError):
     """The thing is in a state that does not allow this now."""
 
 
+class TooMany(UnderstudyError):
+    """More in a short time than one client may do; waiting helps."""
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unavailable(UnderstudyError):
     """A part this needs is down; nothing is lost and a retry is worthwhile."""
 

@@ -3,11 +3,12 @@
 from typing import Annotated
 
 import typer
+from sqlmodel import Session
 
-from feedback import corrections, reviews
+from feedback import audit, conversations, corrections, reviews
 from feedback.database import writing
 from feedback.printing import examples, say
-from feedback.tables import FeedbackKind, FlagReason, Role
+from feedback.tables import Feedback, FeedbackKind, FlagReason, Role
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -84,6 +85,7 @@ def withdraw(
     """Take your own word back. It stays on record and no longer counts."""
     with writing() as session:
         word = reviews.withdraw(session, feedback_id, author)
+        _note(session, "feedback.withdraw", word)
     say(f"Withdrew the {word.kind} {word.id}.")
 
 
@@ -100,5 +102,13 @@ def _give(
         word = corrections.give(
             session, message_id, kind, author, Role.AGENT, value, reason, text, note
         )
+        _note(session, f"feedback.{kind}", word)
     replaced = f"; it replaces {word.supersedes_id}" if word.supersedes_id else ""
     say(f"Recorded the {kind} {word.id} by {author!r}{replaced}.")
+
+
+def _note(session: Session, act: str, word: Feedback) -> None:
+    about = conversations.message(session, word.message_id)
+    owner = conversations.get(session, about.conversation_id).assistant_id
+    subject, by = f"message {about.id}", word.author
+    audit.record(session, audit.here(), act, subject, owner, by=by, feedback=word.id)

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from feedback import assistants
+from feedback import assistants, audit
 from feedback.database import writing
 from feedback.errors import Invalid
 from feedback.import_entries import ImportKind
@@ -103,10 +103,11 @@ def _import(
 ) -> None:
     columns = _parsed(mapping or [])
     with _bar() as bar, writing() as session:
+        owner = assistants.only(session, assistant)
         task = bar.add_task(file.name)
         result = import_file(
             session,
-            assistants.only(session, assistant),
+            owner,
             kind,
             file,
             columns,
@@ -114,6 +115,9 @@ def _import(
             dry_run,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
+        if not dry_run:
+            act, new = f"import.{kind}", result.new
+            audit.record(session, audit.here(), act, f"file {file.name}", owner.id, new=new)
     verb = "Would import" if dry_run else "Imported"
     say(f"{verb} {result.new} {kind}; {result.already_there} already there.")
     if result.unused_columns:

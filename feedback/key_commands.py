@@ -3,11 +3,12 @@
 from typing import Annotated
 
 import typer
+from sqlmodel import Session
 
-from feedback import api_keys, assistants, staff
+from feedback import api_keys, assistants, audit, staff
 from feedback.database import reading, writing
 from feedback.printing import JsonOption, examples, print_record, print_records, say
-from feedback.tables import Role
+from feedback.tables import ApiKey, Role
 
 app = typer.Typer(no_args_is_help=True, help="API keys: made here, shown once, stored as a hash.")
 
@@ -35,6 +36,7 @@ def create(
         limited = assistants.get(session, assistant) if assistant else None
         owner = staff.get(session, person) if person else None
         key, secret = api_keys.create(session, name, role, limited, owner)
+        _note(session, "key.create", key)
     if as_json:
         print_record({"id": key.id, "secret": secret}, as_json)
         return
@@ -67,5 +69,13 @@ def list_keys(as_json: JsonOption = False) -> None:
 def revoke(key_id: Annotated[str, typer.Argument(help="As `keys list` prints it.")]) -> None:
     """A key stops working at once."""
     with writing() as session:
-        name = api_keys.revoke(session, key_id).name
-    say(f"The key of {name!r} no longer works.")
+        key = api_keys.revoke(session, key_id)
+        _note(session, "key.revoke", key)
+    say(f"The key of {key.name!r} no longer works.")
+
+
+def _note(session: Session, act: str, key: ApiKey) -> None:
+    subject = f"key {key.id}"
+    audit.record(
+        session, audit.here(), act, subject, key.assistant_id, name=key.name, role=str(key.role)
+    )

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session, col, func, select
 
+from feedback import reviews
 from feedback.desk_tables import Recheck, RecheckState
 from feedback.errors import Conflict, Invalid, NotFound
+from feedback.reviews import Withheld
 from feedback.tables import (
     Adapter,
     AdapterDataset,
@@ -38,6 +40,8 @@ class Learned:
     datasets: list[Dataset] = field(default_factory=list)
     adapters: list[Adapter] = field(default_factory=list)
     recheck: Recheck | None = None
+    withheld: Withheld | None = None
+    """Why it does not teach, when another reviewer of the answer did not agree."""
 
 
 def by_author(
@@ -66,8 +70,11 @@ def by_author(
         query = query.where(col(Feedback.id) < before)
     found = session.exec(query).all()
     questions = _questions(session, [message for _, message in found])
+    out = reviews.withheld(session, assistant, found)
     learned = {
-        feedback.id: Learned(feedback, message, questions[message.id])
+        feedback.id: Learned(
+            feedback, message, questions[message.id], withheld=out.get(feedback.id)
+        )
         for feedback, message in found
     }
     _add_lineage(session, learned)

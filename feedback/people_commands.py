@@ -1,14 +1,14 @@
 """`understudy feedback staff`, `sites`, `audit`: who may sign in, where the widget is, what was done."""
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from feedback import assistants, audit, sites, staff
-from feedback.audit import Actor
+from feedback.audit import here
 from feedback.database import reading, writing
+from feedback.errors import Invalid
 from feedback.printing import (
     AssistantOption,
     JsonOption,
@@ -31,12 +31,8 @@ RoleOption = Annotated[Role, typer.Option(help="agent, operator or admin.")]
 ForAssistant = Annotated[
     str | None, typer.Option("--assistant", "-a", help="For this assistant; else for all.")
 ]
+SiteId = Annotated[str, typer.Argument(help="As `understudy feedback sites list` prints it.")]
 LINK = "/console/password/"
-
-
-def here() -> Actor:
-    """Whoever types: a command changes the database directly, so it answers to the machine's user."""
-    return Actor(getpass.getuser(), "command line")
 
 
 @staff_app.command(
@@ -175,6 +171,53 @@ def create_site(
     )
 
 
+@sites_app.command(
+    "change",
+    epilog=examples(
+        "understudy feedback sites change 01m832nhwx7xes4yw7kg3dsrcj --text 'person: Talk to Mara'",
+        "understudy feedback sites change 01m832nhwx7xes4yw7kg3dsrcj --look language=de",
+        "understudy feedback sites change 01m832nhwx7xes4yw7kg3dsrcj --no-texts",
+    ),
+)
+def change_site(
+    site_id: SiteId,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="In place of the present ones; repeat for more.")
+    ] = None,
+    look: Annotated[
+        list[str] | None,
+        typer.Option(help="'field=value': title, greeting, colour, theme, position or language."),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(help="An own wording of the widget's: 'name: wording'; repeat for more."),
+    ] = None,
+    no_texts: Annotated[
+        bool, typer.Option("--no-texts", help="Forget the site's own wordings first.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Other origins, another look, own wordings; what is not named stays, and so does the key."""
+    with writing() as session:
+        site = sites.get(session, site_id)
+        texts = {} if no_texts else site.look.get("texts", {})
+        given: dict[str, object] = {**site.look, **_fields(look or [])}
+        given["texts"] = {**texts, **sites.read_texts(text or [])}
+        sites.change(session, site, origin or site.origins, sites.check_look(given))
+        audit.record(session, here(), "site.change", f"site {site.name}", site.assistant_id)
+        record = {"id": site.id, "origins": site.origins, **site.look}
+    print_record(record, as_json)
+
+
+def _fields(given: list[str]) -> dict[str, str]:
+    """Pairs from 'field=value', or Invalid."""
+    pairs = [each.partition("=") for each in given]
+    for name, equals, value in pairs:
+        if not equals or name == "texts":
+            raise Invalid(f"Found --look {name + equals + value!r}; expected 'field=value'.")
+    return {name: value for name, _, value in pairs}
+
+
 @sites_app.command("list", epilog=examples("understudy feedback sites list"))
 def list_sites(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
     """An assistant's sites, newest first."""
@@ -196,7 +239,7 @@ def list_sites(assistant: AssistantOption = None, as_json: JsonOption = False) -
 @sites_app.command(
     "revoke", epilog=examples("understudy feedback sites revoke 01m832nhwx7xes4yw7kg3dsrcj")
 )
-def revoke_site(site_id: Annotated[str, typer.Argument(help="As `sites list` prints it.")]) -> None:
+def revoke_site(site_id: SiteId) -> None:
     """The widget stops working there at once."""
     with writing() as session:
         site = sites.revoke(session, sites.get(session, site_id))

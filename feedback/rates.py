@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, String, case, cast
 from sqlmodel import Session, col, func, select
 
-from feedback import adapters
+from feedback import adapters, corrections
 from feedback.desk_tables import Handover
 from feedback.tables import (
     Assistant,
@@ -57,7 +57,7 @@ class Counts:
 
     @property
     def flag_rate(self) -> float | None:
-        """Share of conversations in which an answer was flagged."""
+        """Share of conversations whose customer flagged an answer, or turned a thumb down on it."""
         return self.flagged / self.conversations if self.conversations else None
 
 
@@ -73,7 +73,7 @@ def by_adapter(session: Session, assistant: Assistant, since: datetime) -> dict[
         .join(Message, col(Message.id) == Feedback.message_id)
         .where(
             Message.conversation_id == Conversation.id,
-            Feedback.kind == FeedbackKind.FLAG,
+            corrections.are_dislikes(),
             Feedback.state == FeedbackState.ACTIVE,
         )
         .exists()

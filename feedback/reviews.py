@@ -1,18 +1,20 @@
 """The review queue: answers sampled because they are uncertain, new, or by chance; looked at by people.
 
-A share is seen by two; where they disagree a third decides. An item is locked for a few minutes while
-somebody looks at it, so that two people do not do the same work.
+A share is seen by two; where they disagree a third decides, and until then neither side's words teach.
+An item is locked for a few minutes while somebody looks at it, so that two people do not do the same work.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from sqlmodel import Session, col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from feedback import corrections
-from feedback.conversations import confidence
+from feedback.conversations import QUERY_IDS, confidence
 from feedback.desk import desk_of
 from feedback.desk_tables import (
     Review,
@@ -236,6 +238,22 @@ def assign(session: Session, review: Review, person: Staff | None) -> Review:
     return review
 
 
+def let_go(session: Session, person: Staff, assistant_id: str | None = None) -> None:
+    """What was kept for a person (at one assistant, or at all) is shown to anybody again."""
+    theirs = select(Review).where(
+        Review.state == ReviewState.OPEN,
+        or_(Review.assigned_to_id == person.id, Review.locked_by_id == person.id),
+    )
+    if assistant_id is not None:
+        theirs = theirs.where(Review.assistant_id == assistant_id)
+    for review in session.exec(theirs.order_by(col(Review.id)).with_for_update()):
+        if review.assigned_to_id == person.id:
+            review.assigned_to_id = None
+        if review.locked_by_id == person.id:
+            review.locked_by_id = review.locked_until = None
+    session.flush()
+
+
 def judge(
     session: Session,
     review: Review,
@@ -263,7 +281,7 @@ def judge(
     session.flush()
     review.locked_by_id = review.locked_until = None
     counted = [each for each in [*given, one] if each.verdict != Verdict.SKIPPED]
-    if len(counted) == 2 and review.verdicts_needed == 2 and _disagree(session, *counted):
+    if len(counted) == 2 and review.verdicts_needed == 2 and _disputed(session, review):
         review.verdicts_needed = 3
         review.assigned_to_id = None
     skipped = len(given) + 1 - len(counted)
@@ -279,18 +297,25 @@ def withdraw(session: Session, feedback_id: str, author: str) -> Feedback:
     found = session.exec(
         select(ReviewVerdict, Review)
         .join(Review, col(Review.id) == ReviewVerdict.review_id)
-        .join(Staff, col(Staff.id) == ReviewVerdict.staff_id)
-        .where(
-            Review.message_id == word.message_id,
-            Staff.email == author,
-            ReviewVerdict.verdict != Verdict.SKIPPED,
-        )
+        .where(col(ReviewVerdict.feedback_id).in_(_with_older(session, word)))
     ).all()
     for verdict, review in found:
         session.delete(verdict)
+        session.flush()
         review.state, review.done_at = ReviewState.OPEN, None
+        if review.verdicts_needed == 3 and not _disputed(session, review):
+            review.verdicts_needed = 2
     session.flush()
     return word
+
+
+def _with_older(session: Session, word: Feedback) -> list[str]:
+    """A word and those it replaced: a verdict names the word that it was given with."""
+    ids = [word.id]
+    while word.supersedes_id is not None:
+        word = session.get_one(Feedback, word.supersedes_id)
+        ids.append(word.id)
+    return ids
 
 
 def _others_left(session: Session, review: Review) -> bool:
@@ -311,13 +336,100 @@ def verdicts(session: Session, review: Review) -> list[ReviewVerdict]:
     )
 
 
-def _disagree(session: Session, one: ReviewVerdict, other: ReviewVerdict) -> bool:
-    if one.verdict != other.verdict:
-        return True
-    if one.verdict != Verdict.CORRECTED:
-        return False
-    texts = [session.get_one(Feedback, each.feedback_id).text or "" for each in (one, other)]
-    return similarity(*map(trigrams, texts)) < SAME
+@dataclass(frozen=True)
+class Judged:
+    """What one person made of an answer, as far as it can agree with others."""
+
+    author: str
+    verdict: Verdict
+    text: str
+
+    def disagrees(self, other: "Judged") -> bool:
+        """Whether two verdicts say different things; two corrections may use other words."""
+        if self.verdict != other.verdict:
+            return True
+        if self.verdict != Verdict.CORRECTED:
+            return False
+        return similarity(trigrams(self.text), trigrams(other.text)) < SAME
+
+
+class Withheld(StrEnum):
+    """Why a word that is in force does not teach."""
+
+    DISPUTED = "disputed"
+    OUTVOTED = "outvoted"
+
+
+def outvoted(judged: list[Judged]) -> list[Judged]:
+    """Of the verdicts on one answer, oldest first, those that do not stand.
+
+    Of two that disagree neither stands. With a third the majority does; where all three differ, the
+    third was asked to decide and does. A flag decides, too: then nothing said here is right.
+    """
+    support = [sum(not one.disagrees(other) for other in judged) for one in judged]
+    most = max(support, default=0)
+    if most == len(judged):
+        return []
+    if len(judged) == 2:
+        return judged
+    deciding = [one for one, count in zip(judged, support, strict=True) if count == most][-1]
+    return [one for one in judged if one.disagrees(deciding)]
+
+
+def withheld(
+    session: Session, assistant: Assistant, taught: Iterable[tuple[Feedback, Message]]
+) -> dict[str, Withheld]:
+    """Which of these words do not teach, by id, because another reviewer did not agree.
+
+    Only what was said until the review was done: a later word is a new one, not one that lost.
+    """
+    words = list(taught)
+    messages = list({message.id for _, message in words})
+    sides: dict[tuple[str, str], tuple[Withheld, Review]] = {}
+    for review, judged in _seen_by_two(session, assistant, messages):
+        why = Withheld.DISPUTED if len(judged) == 2 else Withheld.OUTVOTED
+        for one in outvoted(judged):
+            sides[review.message_id, one.author] = (why, review)
+    found = {}
+    for word, message in words:
+        why_and_review = sides.get((message.id, word.author))
+        if why_and_review is None:
+            continue
+        why, review = why_and_review
+        if review.done_at is None or word.created_at <= review.done_at:
+            found[word.id] = why
+    return found
+
+
+def _seen_by_two(
+    session: Session, assistant: Assistant, message_ids: list[str]
+) -> list[tuple[Review, list[Judged]]]:
+    """Reviews that two or more people have judged, each with their verdicts, oldest first."""
+    query = (
+        select(Review, ReviewVerdict.verdict, Staff.email, Feedback.text)
+        .join(ReviewVerdict, col(ReviewVerdict.review_id) == Review.id)
+        .join(Staff, col(Staff.id) == ReviewVerdict.staff_id)
+        .outerjoin(Feedback, col(Feedback.id) == ReviewVerdict.feedback_id)
+        .where(
+            Review.assistant_id == assistant.id,
+            Review.verdicts_needed >= 2,
+            ReviewVerdict.verdict != Verdict.SKIPPED,
+        )
+        .order_by(col(ReviewVerdict.created_at), col(ReviewVerdict.id))
+    )
+    if len(message_ids) <= QUERY_IDS:
+        query = query.where(col(Review.message_id).in_(message_ids))
+    found: dict[str, tuple[Review, list[Judged]]] = {}
+    for review, verdict, author, text in session.exec(query):
+        judged = found.setdefault(review.id, (review, []))[1]
+        judged.append(Judged(author, Verdict(verdict), text or ""))
+    return [each for each in found.values() if len(each[1]) > 1]
+
+
+def _disputed(session: Session, review: Review) -> bool:
+    """Whether those who have judged an answer so far disagree about it."""
+    owner = session.get_one(Assistant, review.assistant_id)
+    return any(outvoted(judged) for _, judged in _seen_by_two(session, owner, [review.message_id]))
 
 
 def agreement(session: Session, assistant: Assistant) -> tuple[int, int]:

@@ -17,6 +17,13 @@ from feedback.errors import Invalid, NotFound
 from feedback.tables import Assistant, now
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+TEXT_MAX_CHARS = 300
+_NAMES = """
+open close messages greeting placeholder send writing you person waiting ahead next hours reply here closed
+up down why thanks menu fresh save end rate worst best cut offline busy retry failed gone unread
+"""
+TEXTS = tuple(_NAMES.split())
+"""The wordings a site may replace, as the widget names them; a test compares the two."""
 
 
 class Look(BaseModel):
@@ -43,6 +50,7 @@ def create(
     session: Session, assistant: Assistant, name: str, origins: list[str], look: Look | None = None
 ) -> Site:
     """A new site with a key of its own."""
+    check_texts(look.texts if look else {})
     site = Site(
         assistant_id=assistant.id,
         name=check_name(name, "site's name"),
@@ -57,6 +65,7 @@ def create(
 
 def change(session: Session, site: Site, origins: list[str], look: Look) -> Site:
     """Other origins, another look; the key stays."""
+    check_texts(look.texts)
     site = session.get_one(Site, site.id)
     site.origins = [check_origin(origin) for origin in origins]
     site.look = look.model_dump()
@@ -71,6 +80,36 @@ def check_look(given: dict[str, object]) -> Look:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
         raise Invalid(f"Found {name} {problem['input']!r}: {problem['msg']}.") from None
+
+
+def check_texts(texts: dict[str, str]) -> None:
+    """Invalid for a wording that the widget does not have, or one that would not fit."""
+    for name, wording in texts.items():
+        if name not in TEXTS:
+            raise Invalid(
+                f"Found the wording {name!r}; expected one of the widget's: {', '.join(sorted(TEXTS))}."
+            )
+        if not 1 <= len(wording.strip()) <= TEXT_MAX_CHARS:
+            raise Invalid(
+                f"The wording {name!r} has {len(wording.strip())} characters; expected 1 to "
+                f"{TEXT_MAX_CHARS}. Leave it out for the widget's own."
+            )
+
+
+def read_texts(lines: list[str]) -> dict[str, str]:
+    """Wordings from lines such as 'send: Post it', or Invalid with the line that is none."""
+    texts = {}
+    for line in lines:
+        name, colon, wording = (part.strip() for part in line.partition(":"))
+        if not (name and colon and wording):
+            raise Invalid(
+                f"Found the line {line!r}; expected 'name: wording', as in 'send: Post it'."
+            )
+        if name in texts:
+            raise Invalid(f"Found two wordings for {name!r}; expected one.")
+        texts[name] = wording
+    check_texts(texts)
+    return texts
 
 
 def check_origin(origin: str) -> str:

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlmodel import Session, col, select
 
+from feedback import handovers, reviews
 from feedback.conversations import check_name
 from feedback.desk_tables import PasswordReset, Staff, StaffRole, StaffSession
 from feedback.errors import Conflict, Invalid, NotFound
@@ -72,6 +73,16 @@ def every(session: Session) -> list[Staff]:
     return list(session.exec(select(Staff).order_by(col(Staff.name), col(Staff.id))))
 
 
+def invited_by(session: Session, person: Staff) -> str | None:
+    """Who let a person in: the maker of their first link."""
+    return session.exec(
+        select(PasswordReset.made_by)
+        .where(PasswordReset.staff_id == person.id)
+        .order_by(col(PasswordReset.created_at), col(PasswordReset.id))
+        .limit(1)
+    ).first()
+
+
 def roles_of(session: Session, person: Staff) -> Roles:
     """What a person may do, by assistant."""
     found = session.exec(select(StaffRole).where(StaffRole.staff_id == person.id))
@@ -90,7 +101,7 @@ def grant(
     """Give a person a role for one assistant (None: all of them), in place of the one they had."""
     if role not in STAFF_ROLES:
         raise Invalid(f"Found the role {role!s}; expected one of {', '.join(STAFF_ROLES)}.")
-    take_role(session, person, assistant)
+    _drop_role(session, person, assistant)
     row = StaffRole(
         staff_id=person.id,
         assistant_id=assistant.id if assistant else None,
@@ -103,7 +114,19 @@ def grant(
 
 
 def take_role(session: Session, person: Staff, assistant: Assistant | None) -> None:
-    """Take away a person's role for one assistant (None: the one for all)."""
+    """Take away a person's role for one assistant (None: the one for all).
+
+    Where none is left to them, what they had there waits for somebody who may see it.
+    """
+    _drop_role(session, person, assistant)
+    left = roles_of(session, person)
+    for each in session.exec(select(Assistant).order_by(col(Assistant.id))).all():
+        if role_at(left, each.id) is None:
+            handovers.put_back(session, person, each.id)
+            reviews.let_go(session, person, each.id)
+
+
+def _drop_role(session: Session, person: Staff, assistant: Assistant | None) -> None:
     held = select(StaffRole).where(
         StaffRole.staff_id == person.id,
         StaffRole.assistant_id == (assistant.id if assistant else None),
@@ -114,11 +137,16 @@ def take_role(session: Session, person: Staff, assistant: Assistant | None) -> N
 
 
 def disable(session: Session, person: Staff, disabled: bool = True) -> Staff:
-    """Shut a person out at once (their sessions end), or let them in again."""
+    """Shut a person out at once, or let them in again.
+
+    Their sessions end; their conversations and what they were to review wait for somebody else.
+    """
     person = session.get_one(Staff, person.id)
     person.disabled_at = now() if disabled else None
     if disabled:
         end_sessions(session, person)
+        handovers.put_back(session, person)
+        reviews.let_go(session, person)
     return person
 
 
@@ -203,22 +231,51 @@ class SignIn:
     """For the audit log: why not. The person at the door is told the same sentence every time."""
 
 
-def sign_in(session: Session, email: str, password: str) -> SignIn:
-    """Check an address and a password; too many wrong ones in a row pause the account."""
+@dataclass(frozen=True)
+class Proof:
+    """A password held against a stored hash: slow on purpose, so never within a transaction.
+
+    SQLite has one writer; whoever kept it waiting for a hash would stop every customer.
+    """
+
+    stored: str | None
+    matches: bool
+    rehashed: str | None = None
+    """The same password at today's cost, when the stored hash is of a lower one."""
+
+
+def prove(stored: str | None, password: str) -> Proof:
+    """Hold a password against `hash_of` an address; takes as long when there is no such person."""
+    matches = _matches(stored or NOBODY, password) and stored is not None
+    outdated = matches and stored is not None and HASHER.check_needs_rehash(stored)
+    return Proof(stored, matches, HASHER.hash(password) if outdated else None)
+
+
+def hash_of(session: Session, email: str) -> str | None:
+    """What the password of this address is held against."""
+    person = find(session, email)
+    return person.password_hash if person else None
+
+
+def sign_in(session: Session, email: str, proof: Proof) -> SignIn:
+    """What follows from a proof; too many wrong passwords in a row pause the account."""
     person = find(session, email)
     if person is None:
-        _matches(NOBODY, password)
         return SignIn(None, "no such person")
-    person = session.exec(select(Staff).where(Staff.id == person.id).with_for_update()).one()
-    if not _matches(person.password_hash or NOBODY, password):
+    person = session.exec(
+        select(Staff)
+        .where(Staff.id == person.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    if not proof.matches or proof.stored != person.password_hash:
         return _count_failure(person)
     if person.locked_until and person.locked_until > now():
         return SignIn(None, "paused after too many wrong passwords")
     if person.disabled_at:
         return SignIn(None, "disabled")
     person.failed_sign_ins, person.locked_until = 0, None
-    if HASHER.check_needs_rehash(person.password_hash or NOBODY):
-        person.password_hash = HASHER.hash(password)
+    person.password_hash = proof.rehashed or person.password_hash
     return SignIn(person)
 
 

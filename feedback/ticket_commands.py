@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, tickets
+from feedback import assistants, audit, tickets
 from feedback.database import reading, writing
 from feedback.printing import AssistantOption, JsonOption, examples, print_records, say, short
 from feedback.tables import Ticket
@@ -51,6 +51,7 @@ def retire(
 ) -> None:
     """Take a ticket out of the exam. From then on feedback close to it may be trained on."""
     with writing() as session:
-        ticket = tickets.get(session, assistants.only(session, assistant), name)
-        tickets.retire(session, ticket)
+        owner = assistants.only(session, assistant)
+        tickets.retire(session, tickets.get(session, owner, name))
+        audit.record(session, audit.here(), "ticket.retire", f"ticket {name}", owner.id)
     say(f"Ticket {name!r} is no longer in the exam.")

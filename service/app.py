@@ -34,6 +34,7 @@ from service.kept_secret import kept_secret
 from service.permissions import assistants_known, callers_of
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
+from service.throttle import Throttle
 from service.turns import Turns
 from service.vllm import Vllm
 
@@ -45,6 +46,7 @@ STATUS: dict[type[Exception], int] = {
     errors.Denied: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.TooMany: 429,
     errors.Unavailable: 503,
     ProbeFailed: 503,
     errors.UnderstudyError: 500,
@@ -63,14 +65,24 @@ DOORS = (
 )
 
 
+class Service(FastAPI):
+    """FastAPI with our headers around everything, also around its answer to an error nobody foresaw."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Middleware that is added the usual way stands inside of what answers 500."""
+        return SecurityHeaders(super().build_middleware_stack())
+
+
 def create_app(settings: ServiceSettings | None = None, store: Database | None = None) -> FastAPI:
     """The service. Without arguments everything comes from the settings."""
     settings = settings or service_settings()
-    app = FastAPI(
+    app = Service(
         title="Understudy",
         summary="A customer-support chatbot that learns from the people who correct it.",
         version="0.1.0",
         lifespan=_lifespan,
+        docs_url=None,  # their scripts come from elsewhere: see browsers.py
+        redoc_url=None,
     )
     app.state.settings = settings
     app.state.database = store or database()
@@ -80,6 +92,14 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     app.state.callers = callers_of(app, settings.remember_seconds)
     app.state.assistants = assistants_known(settings.remember_seconds)
     app.state.leaving = asyncio.Event()
+    app.state.sign_ins = Throttle(
+        settings.sign_in_failures_per_minute,
+        "failed sign-ins",
+        "SERVICE_SIGN_IN_FAILURES_PER_MINUTE",
+    )
+    app.state.newcomers = Throttle(
+        settings.visitors_per_minute, "new visitors", "SERVICE_VISITORS_PER_MINUTE"
+    )
     for door in DOORS:
         app.include_router(door.router)
     console.add_to(app)
@@ -91,7 +111,6 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     app.add_exception_handler(RequestValidationError, _refuse_shape)
     app.add_middleware(LimitBody, max_bytes=settings.body_max_bytes)
     app.add_middleware(SharedWithSites, origins=lambda: _origins(app.state.database))
-    app.add_middleware(SecurityHeaders)
     return app
 
 
@@ -145,7 +164,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if shown := console.show_error(request, error, status):
         return shown
     headers = {}
-    if isinstance(error, errors.Unavailable):
+    if isinstance(error, errors.Unavailable | errors.TooMany):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"

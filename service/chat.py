@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from feedback import conversations
 from feedback.database import reading
-from feedback.errors import Unavailable
+from feedback.errors import NotFound, Unavailable
 from feedback.tables import Handling, Role
 from service.following import CLIENT_CLOSED_REQUEST, EventStream, event, while_connected
 from service.permissions import (
@@ -94,7 +94,10 @@ def read_message(
         conversation = conversation_for(session, caller, conversation_id)
         is_customer = caller.role_at(conversation.assistant_id) == Role.CUSTOMER
         shape = MessageOut if is_customer else AnswerOut
-        return shape.of(message_for(session, caller, message_id))
+        message = message_for(session, caller, message_id)
+        if message.conversation_id != conversation.id:
+            raise NotFound(f"There is no message {message_id!r} in this conversation.")
+        return shape.of(message)
 
 
 @router.post(

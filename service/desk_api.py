@@ -21,15 +21,15 @@ from feedback import (
     search,
 )
 from feedback.database import reading, writing
-from feedback.desk_tables import HandoverReason
-from feedback.errors import Denied
+from feedback.desk_tables import HandoverReason, Site
+from feedback.errors import Denied, NotFound, Unauthenticated
 from feedback.inbox import View
+from feedback.sites import Look
 from feedback.tables import (
     Assistant,
     Conversation,
     MessageState,
     Role,
-    Speaker,
 )
 from service.desk_shapes import (
     ConversationRow,
@@ -43,8 +43,10 @@ from service.drafting import draft
 from service.following import NO_BUFFERING, event
 from service.permissions import (
     EVERYONE,
+    OPERATORS,
     STAFF,
     Caller,
+    again,
     allow,
     assistant_for,
     conversation_for,
@@ -57,10 +59,14 @@ from service.shapes import (
     MessageOut,
     conversation_out,
 )
+from service.take_home import Language, as_text, language_of
 
 router = APIRouter(prefix="/v1", tags=["desk"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
+Customer = Annotated[Caller, Depends(allow(Role.CUSTOMER))]
+"""Only they say how satisfied they were."""
 OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
+Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 HEARTBEAT_SECONDS = 15.0
 
 
@@ -80,7 +86,7 @@ def list_conversations(
         if caller.role_at(owner.id) == Role.CUSTOMER:
             rows = inbox.of_customer(session, owner, caller.customer_id, caller.api_key_id, limit)
         elif q.strip():
-            rows = search.find(session, owner, q, limit)
+            rows = search.find(session, owner, q, limit, after)
         else:
             rows = inbox.page(session, owner, view, caller.staff_id, after, limit)
         return [ConversationRow.of(row.conversation, row.customer) for row in rows]
@@ -115,7 +121,8 @@ async def _events(
 
     def look() -> tuple[ConversationOut, list[MessageOut]]:
         with reading(state.database) as session:
-            conversation = conversation_for(session, caller, conversation_id)
+            now_caller = again(request, session, caller)
+            conversation = conversation_for(session, now_caller, conversation_id)
             said = conversations.told(conversations.messages_of(session, conversation_id))
             new = []
             for message in said:
@@ -127,7 +134,10 @@ async def _events(
             return ConversationOut(**conversation_out(session, conversation)), new
 
     while True:
-        about, new = await to_thread.run_sync(look)
+        try:
+            about, new = await to_thread.run_sync(look)
+        except (Unauthenticated, Denied, NotFound):
+            return  # shut out or revoked meanwhile; whoever calls again is told so in a sentence
         for message in new:
             known = message.position
             yield b"id: %d\n" % known + event("message", message.model_dump(mode="json"))
@@ -144,20 +154,26 @@ async def _events(
 
 
 @router.get("/conversations/{conversation_id}/transcript", response_class=PlainTextResponse)
-def read_transcript(request: Request, conversation_id: str, caller: Anyone) -> PlainTextResponse:
+def read_transcript(
+    request: Request,
+    conversation_id: str,
+    caller: Anyone,
+    language: Annotated[
+        Language | None, Query(description="Else the site's; else English.")
+    ] = None,
+) -> PlainTextResponse:
     """The conversation as plain text, to keep."""
     with reading(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
         assistant = session.get_one(Assistant, conversation.assistant_id)
+        site = session.get(Site, conversation.site_id) if conversation.site_id else None
         said = conversations.told(conversations.messages_of(session, conversation_id))
-    names = {Speaker.CUSTOMER: "You", Speaker.ASSISTANT: assistant.title, Speaker.AGENT: "Agent"}
-    lines = [f"{assistant.title}, {conversation.created_at:%Y-%m-%d %H:%M} UTC", ""]
-    for message in said:
-        if message.text:
-            who = message.author or names[Speaker(message.speaker)]
-            lines += [f"{who} ({message.created_at:%H:%M}):", message.text, ""]
+    spoken = language_of(language, Look(**site.look) if site else None)
     attachment = f'attachment; filename="conversation-{conversation.created_at:%Y-%m-%d}.txt"'
-    return PlainTextResponse("\n".join(lines), headers={"Content-Disposition": attachment})
+    return PlainTextResponse(
+        as_text(assistant, conversation, said, spoken),
+        headers={"Content-Disposition": attachment, "Content-Language": spoken},
+    )
 
 
 @router.post("/conversations/{conversation_id}/handover", status_code=201)
@@ -177,13 +193,11 @@ def ask_for_a_person(
 
 @router.post("/conversations/{conversation_id}/satisfaction", status_code=201)
 def rate_conversation(
-    request: Request, conversation_id: str, new: NewSatisfaction, caller: Anyone
+    request: Request, conversation_id: str, new: NewSatisfaction, caller: Customer
 ) -> ConversationOut:
     """How satisfied the customer was, 1 (not at all) to 5 (very). The newest word counts."""
     with writing(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
-        if caller.role_at(conversation.assistant_id) != Role.CUSTOMER:
-            raise Denied("Only the customer says how satisfied they were.")
         conversation.satisfaction = new.value
         session.add(conversation)
         return _out(session, conversation)
@@ -200,6 +214,19 @@ def take(request: Request, conversation_id: str, caller: OfStaff) -> HandoverOut
         return HandoverOut.of(handover, person.name)
 
 
+@router.post("/conversations/{conversation_id}/take-over", status_code=201)
+def take_over(request: Request, conversation_id: str, caller: Operator) -> HandoverOut:
+    """Take a conversation from the colleague who has it, say because they are away."""
+    with writing(request.app.state.database) as session:
+        conversation = conversation_for(session, caller, conversation_id)
+        person = person_of(session, caller)
+        holder = handovers.take_over(session, conversation, person)
+        note(session, caller, conversation, "conversation.take_over", holder=holder.email)
+        handover = handovers.current(session, conversation)
+        assert handover is not None, "it was begun a moment ago"
+        return HandoverOut.of(handover, person.name)
+
+
 @router.post("/conversations/{conversation_id}/release", status_code=201)
 def hand_back(request: Request, conversation_id: str, caller: OfStaff) -> ConversationOut:
     """Hand a conversation back: the bot answers again."""
@@ -211,10 +238,13 @@ def hand_back(request: Request, conversation_id: str, caller: OfStaff) -> Conver
 
 
 @router.post("/conversations/{conversation_id}/close", status_code=201)
-def close(request: Request, conversation_id: str, caller: OfStaff) -> ConversationOut:
-    """Done. The customer's next message opens it again."""
+def close(request: Request, conversation_id: str, caller: Anyone) -> ConversationOut:
+    """Done; customers may close their own, and then wait no longer. Their next message opens it again."""
     with writing(request.app.state.database) as session:
         conversation = conversation_for(session, caller, conversation_id)
+        if caller.role_at(conversation.assistant_id) == Role.CUSTOMER:
+            handovers.leave(session, conversation)
+            return _out(session, conversation)
         handovers.close(session, conversation, person_of(session, caller))
         note(session, caller, conversation, "conversation.close")
         return _out(session, conversation)

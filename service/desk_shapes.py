@@ -134,6 +134,9 @@ class LearnedOut(Shape):
     answer: str = Field(description="What the bot had said.")
     datasets: list[str]
     adapters: list[str]
+    withheld: str | None = Field(
+        description="Why it does not teach: 'disputed' until a third reviewer decides, 'outvoted' after."
+    )
     recheck: RecheckOut | None
 
     @classmethod
@@ -145,5 +148,6 @@ class LearnedOut(Shape):
             answer=learned.message.text,
             datasets=[dataset.name for dataset in learned.datasets],
             adapters=[adapter.name for adapter in learned.adapters],
+            withheld=learned.withheld,
             recheck=RecheckOut.of(learned.recheck) if learned.recheck else None,
         )

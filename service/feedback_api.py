@@ -8,7 +8,15 @@ from sqlmodel import Session
 from feedback import audit, conversations, corrections, reviews
 from feedback.database import reading, writing
 from feedback.tables import Feedback, FeedbackKind, Role
-from service.permissions import EVERYONE, STAFF, Caller, allow, conversation_for, message_for
+from service.permissions import (
+    EVERYONE,
+    STAFF,
+    Caller,
+    allow,
+    conversation_for,
+    feedback_for,
+    message_for,
+)
 from service.shapes import FeedbackOut, NewApproval, NewCorrection, NewFlag, NewRating
 
 router = APIRouter(prefix="/v1", tags=["feedback"])
@@ -74,6 +82,7 @@ def read_feedback(request: Request, message_id: str, caller: Staff) -> list[Feed
 def withdraw(request: Request, feedback_id: str, caller: Staff) -> FeedbackOut:
     """Take your own word back. It stays on record and no longer counts."""
     with writing(request.app.state.database) as session:
+        feedback_for(session, caller, feedback_id)
         row = reviews.withdraw(session, feedback_id, caller.name)
         about = conversations.message(session, row.message_id)
         conversation = conversation_for(session, caller, about.conversation_id)

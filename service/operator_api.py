@@ -42,8 +42,8 @@ def list_adapters(
 def read_adapter(request: Request, name: str, caller: Staff) -> AdapterOut:
     """One adapter: what it learned from, and whether the engine was seen to apply it."""
     with reading(request.app.state.database) as session:
-        adapter = adapters.get(session, name)
-        owner = _owner(session, caller, adapter.assistant_id, f"adapter {name!r}")
+        adapter = _adapter(session, caller, name)
+        owner = session.get_one(Assistant, adapter.assistant_id)
         return _adapter_out(session, owner, adapter)
 
 
@@ -62,9 +62,8 @@ def promote(request: Request, new: NewPromotion, caller: Operator) -> PromotionO
     """Make an adapter live for new conversations; running ones keep theirs."""
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        adapter = None if new.adapter == adapters.BASE else adapters.get(session, new.adapter)
-        if adapter is not None:
-            _owner(session, caller, adapter.assistant_id, f"adapter {new.adapter!r}")
+        adapter = None if new.adapter == adapters.BASE else _adapter(session, caller, new.adapter)
+        adapters.check_expected(session, owner, new.expected)
         row = adapters.promote(session, owner, adapter, caller.name, new.reason)
         _note(session, caller, owner, "adapter.promote", new.adapter, reason=new.reason)
         return _promotion_out(session, row)
@@ -75,6 +74,7 @@ def roll_back(request: Request, new: NewRollback, caller: Operator) -> Promotion
     """Make live again what was live before: another promotion."""
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
+        adapters.check_expected(session, owner, new.expected)
         row = adapters.roll_back(session, owner, caller.name, new.reason)
         told = _promotion_out(session, row)
         _note(session, caller, owner, "adapter.roll_back", told.adapter, reason=new.reason)
@@ -172,15 +172,18 @@ def _note(
     audit.record(session, caller.actor(owner.id), act, subject, owner.id, **detail)
 
 
-def _owner(session: Session, caller: Caller, assistant_id: str, what: str) -> Assistant:
-    if caller.role_at(assistant_id) is None:
-        raise NotFound(f"There is no {what}.")
-    return session.get_one(Assistant, assistant_id)
+def _adapter(session: Session, caller: Caller, name: str) -> Adapter:
+    """The adapter, or the same NotFound whether it is another assistant's or nobody's."""
+    adapter = adapters.get(session, name)
+    if caller.role_at(adapter.assistant_id) is None:
+        raise adapters.unknown(name)
+    return adapter
 
 
 def _cycle(session: Session, caller: Caller, cycle_id: str) -> Cycle:
     cycle = cycles.get(session, cycle_id)
-    _owner(session, caller, cycle.assistant_id, f"cycle {cycle_id!r}")
+    if caller.role_at(cycle.assistant_id) is None:
+        raise NotFound(f"There is no cycle {cycle_id!r}.")
     return cycle
 
 

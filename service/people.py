@@ -7,8 +7,10 @@ from sqlmodel import Session
 
 from feedback import assistants, audit, staff
 from feedback.desk_tables import AuditEntry, Staff
-from feedback.errors import Denied
+from feedback.errors import Denied, NotFound
+from feedback.staff import Roles
 from feedback.tables import Assistant, Role
+from service.people_shapes import StaffOut
 from service.permissions import ADMINS, Caller, assistant_for
 
 
@@ -66,14 +68,81 @@ def may_grant(session: Session, caller: Caller, assistant: str | None) -> Assist
 
 
 def person_for(session: Session, caller: Caller, email_or_id: str) -> Staff:
-    """A person this caller may change: one who may do no more than they, where they may do it."""
+    """A person this caller may change: one who may do no more than they, where they may do it.
+
+    Who works only for other assistants is not there: a caller must not learn of them. Somebody without
+    any role is nobody's below: whoever set their password would keep the account when they are given a
+    role elsewhere. So only an admin of everything changes it, or whoever let them in.
+    """
     person = staff.get(session, email_or_id)
-    for scope, role in staff.roles_of(session, person).items():
+    roles = staff.roles_of(session, person)
+    if not _is_known(caller, roles):
+        raise NotFound(f"There is no member of staff {email_or_id!r}.")
+    if not roles and not _may_change_without_role(session, caller, person):
+        raise Denied(
+            f"{person.email} has no role; only an admin of every assistant, or whoever invited them, "
+            "changes that account."
+        )
+    for scope, role in roles.items():
         mine = caller.roles.get(None) if scope is None else staff.role_at(caller.roles, scope)
-        too_high = mine is None or staff.rank(role) > staff.rank(mine)
-        if too_high or (role == mine != Role.ADMIN):
+        if mine is None:
+            raise Denied(
+                f"{person.email} works for more than your assistants; only an admin of all of "
+                "theirs can change that account."
+            )
+        if staff.rank(role) > staff.rank(mine) or (role == mine != Role.ADMIN):
             raise Denied(f"{person.email} has the role {role}; you cannot change that account.")
     return person
+
+
+def _is_known(caller: Caller, roles: Roles) -> bool:
+    """Whether somebody works for one of the caller's assistants, for all, or for none."""
+    return not roles or any(scope is None or caller.role_at(scope) for scope in roles)
+
+
+def _may_change_without_role(session: Session, caller: Caller, person: Staff) -> bool:
+    if caller.roles.get(None) == Role.ADMIN:
+        return True
+    # Only people: a key's name is nobody's, two keys may share it.
+    return caller.staff_id is not None and staff.invited_by(session, person) == caller.name
+
+
+def shown_to(session: Session, caller: Caller, owner: Assistant | None = None) -> list[StaffOut]:
+    """Whom a caller may know of: with a role for all assistants or for one they look after.
+
+    With `owner` that one assistant; somebody without a role is shown to those who may give them one.
+    """
+    owners = [owner] if owner else assistants.every(session)
+    theirs = {each.id for each in owners if caller.role_at(each.id)}
+    found = []
+    for person in staff.every(session):
+        roles = staff.roles_of(session, person)
+        known = bool(theirs & set(roles)) or (None in roles and owner is not None)
+        if not roles:
+            known = _may_change_without_role(session, caller, person)
+        if known or (owner is None and caller.roles.get(None) == Role.ADMIN):
+            found.append(staff_out(session, caller, person))
+    return found
+
+
+def staff_out(session: Session, caller: Caller, person: Staff, link: str | None = None) -> StaffOut:
+    """A person with their roles by the assistants' names; of other assistants nothing is told."""
+    names: dict[str | None, str] = {
+        each.id: each.name
+        for each in assistants.every(session)
+        if staff.role_at(caller.roles, each.id)
+    }
+    names[None] = "*"
+    roles = staff.roles_of(session, person)
+    return StaffOut(
+        id=person.id,
+        email=person.email,
+        name=person.name,
+        roles={names[scope]: str(role) for scope, role in roles.items() if scope in names},
+        disabled_at=person.disabled_at,
+        created_at=person.created_at,
+        password_link=link,
+    )
 
 
 def entries_for(

@@ -7,13 +7,21 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse
 from sqlmodel import Session
 
-from feedback import assistants, audit, sites, staff
+from feedback import audit, sites
 from feedback.database import reading, writing
-from feedback.desk_tables import Staff
+from feedback.desk_tables import Site
 from feedback.errors import NotFound
 from feedback.tables import Assistant
 from service import people, visitors
-from service.people_shapes import AuditOut, NewRole, NewSite, NewStaff, SiteOut, StaffOut
+from service.people_shapes import (
+    AuditOut,
+    NewRole,
+    NewSite,
+    NewStaff,
+    SiteChange,
+    SiteOut,
+    StaffOut,
+)
 from service.permissions import ADMINS, OPERATORS, Caller, allow, assistant_for
 
 router = APIRouter(prefix="/v1", tags=["people"])
@@ -23,13 +31,12 @@ Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 
 @router.get("/staff")
 def list_staff(request: Request, caller: Admin) -> list[StaffOut]:
-    """Members of staff: all for an admin of everything, else those of the admin's assistants."""
+    """Members of staff: all for an admin of everything, else those of the admin's assistants.
+
+    Roles for other assistants are not told.
+    """
     with reading(request.app.state.database) as session:
-        found = [staff_out(session, person) for person in staff.every(session)]
-        if None in caller.roles:
-            return found
-        theirs = {each.name for each in assistants.every(session) if caller.role_at(each.id)}
-        return [one for one in found if theirs & set(one.roles)]
+        return people.shown_to(session, caller)
 
 
 @router.post("/staff", status_code=201)
@@ -39,7 +46,7 @@ def invite(request: Request, new: NewStaff, caller: Admin) -> StaffOut:
         person, secret = people.invite(
             session, caller, new.email, new.name, new.role, new.assistant
         )
-        return staff_out(session, person, password_link(request, secret))
+        return people.staff_out(session, caller, person, password_link(request, secret))
 
 
 @router.post("/staff/{person}/role", status_code=201)
@@ -47,7 +54,7 @@ def change_role(request: Request, person: str, new: NewRole, caller: Admin) -> S
     """Give a person a role for an assistant, or take it away."""
     with writing(request.app.state.database) as session:
         found = people.change_role(session, caller, person, new.role, new.assistant)
-        return staff_out(session, found)
+        return people.staff_out(session, caller, found)
 
 
 @router.post("/staff/{person}/password-link", status_code=201)
@@ -55,21 +62,23 @@ def reset_password(request: Request, person: str, caller: Operator) -> StaffOut:
     """A new link with which a person chooses a password. Operators may make one for agents."""
     with writing(request.app.state.database) as session:
         found, secret = people.new_link(session, caller, person)
-        return staff_out(session, found, password_link(request, secret))
+        return people.staff_out(session, caller, found, password_link(request, secret))
 
 
 @router.post("/staff/{person}/disable", status_code=201)
 def disable(request: Request, person: str, caller: Admin) -> StaffOut:
     """Shut a person out at once, on every device."""
     with writing(request.app.state.database) as session:
-        return staff_out(session, people.disable(session, caller, person))
+        return people.staff_out(session, caller, people.disable(session, caller, person))
 
 
 @router.post("/staff/{person}/enable", status_code=201)
 def enable(request: Request, person: str, caller: Admin) -> StaffOut:
     """Let a person in again."""
     with writing(request.app.state.database) as session:
-        return staff_out(session, people.disable(session, caller, person, disabled=False))
+        return people.staff_out(
+            session, caller, people.disable(session, caller, person, disabled=False)
+        )
 
 
 @router.get("/sites")
@@ -90,16 +99,33 @@ def create_site(request: Request, new: NewSite, caller: Admin) -> SiteOut:
         return SiteOut.of(site, visitors.identity_secret(request.app.state.secret, site))
 
 
+@router.patch("/sites/{site_id}")
+def change_site(request: Request, site_id: str, new: SiteChange, caller: Admin) -> SiteOut:
+    """Other origins, another look, other wordings; what is left out stays, and so does the key."""
+    with writing(request.app.state.database) as session:
+        site = _site(session, caller, site_id)
+        owner = session.get_one(Assistant, site.assistant_id)
+        origins = site.origins if new.origins is None else new.origins
+        look = sites.check_look({**site.look, **new.look})
+        people.note(session, caller, owner, "site.change", f"site {site.name}")
+        return SiteOut.of(sites.change(session, site, origins, look))
+
+
 @router.post("/sites/{site_id}/revoke", status_code=201)
 def revoke_site(request: Request, site_id: str, caller: Admin) -> SiteOut:
     """The widget stops working there at once."""
     with writing(request.app.state.database) as session:
-        site = sites.get(session, site_id)
-        if caller.role_at(site.assistant_id) is None:
-            raise NotFound(f"There is no site {site_id!r}.")
+        site = _site(session, caller, site_id)
         owner = session.get_one(Assistant, site.assistant_id)
         people.note(session, caller, owner, "site.revoke", f"site {site.name}")
         return SiteOut.of(sites.revoke(session, site))
+
+
+def _site(session: Session, caller: Caller, site_id: str) -> Site:
+    site = sites.get(session, site_id)
+    if caller.role_at(site.assistant_id) is None:
+        raise NotFound(f"There is no site {site_id!r}.")
+    return site
 
 
 @router.get("/audit")
@@ -131,19 +157,3 @@ def password_link(request: Request, secret: str) -> str:
     """Where a password is chosen; the secret in it works once."""
     base = request.app.state.settings.public_url or str(request.base_url)
     return f"{base.rstrip('/')}/console/password/{secret}"
-
-
-def staff_out(session: Session, person: Staff, link: str | None = None) -> StaffOut:
-    """A person with their roles by the assistants' names."""
-    names: dict[str | None, str] = {each.id: each.name for each in assistants.every(session)}
-    names[None] = "*"
-    roles = {names[scope]: str(role) for scope, role in staff.roles_of(session, person).items()}
-    return StaffOut(
-        id=person.id,
-        email=person.email,
-        name=person.name,
-        roles=roles,
-        disabled_at=person.disabled_at,
-        created_at=person.created_at,
-        password_link=link,
-    )

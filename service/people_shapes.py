@@ -52,6 +52,15 @@ class NewSite(Shape):
     look: Look = Look()
 
 
+class SiteChange(Shape):
+    """What shall be different on a site; what is left out stays."""
+
+    origins: list[str] | None = Field(None, min_length=1, description="Where the page comes from.")
+    look: dict[str, Any] = Field(
+        {}, description="Fields of Look; `texts` given here are all the site's own wordings."
+    )
+
+
 class SiteOut(Shape):
     """A website with the widget on it."""
 

@@ -10,15 +10,16 @@ from typing import Protocol
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from sqlmodel import Session
 
-from feedback import api_keys, assistants, conversations, staff
+from feedback import api_keys, assistants, conversations, learned, staff
 from feedback.audit import Actor
 from feedback.desk_tables import Staff
 from feedback.errors import Denied, Invalid, NotFound, Unauthenticated
 from feedback.remembered import Remembered
 from feedback.staff import Roles
-from feedback.tables import Assistant, Conversation, Message, Role
+from feedback.tables import Assistant, Conversation, Feedback, Message, Role
 from service import visitors
 
 EVERYONE = (Role.CUSTOMER, Role.AGENT, Role.OPERATOR, Role.ADMIN)
@@ -52,8 +53,8 @@ class Caller:
 
     @property
     def highest(self) -> Role:
-        """The highest role held for any assistant."""
-        return max(self.roles.values(), key=staff.rank)
+        """The highest role held for any assistant; the lowest there is without one."""
+        return max(self.roles.values(), key=staff.rank, default=Role.CUSTOMER)
 
     @property
     def is_customer(self) -> bool:
@@ -99,17 +100,18 @@ class Allow:
 def callers_of(app: FastAPI, seconds: float) -> Remembered[str, Caller]:
     """Who holds a token, remembered for a moment: asked with every request, seldom changed."""
 
-    def look_up(session: Session, token: str) -> Caller:
-        if token.startswith(visitors.PREFIX):
-            return _visitor(session, app.state.secret, token)
-        return _key(session, token)
-
-    return Remembered(seconds, look_up)
+    return Remembered(seconds, lambda session, token: _holder(session, app.state.secret, token))
 
 
 def assistants_known(seconds: float) -> Remembered[None, list[Assistant]]:
     """All assistants, remembered for a moment."""
     return Remembered(seconds, lambda session, _: assistants.every(session))
+
+
+def _holder(session: Session, secret: str, token: str) -> Caller:
+    if token.startswith(visitors.PREFIX):
+        return _visitor(session, secret, token)
+    return _key(session, token)
 
 
 def _visitor(session: Session, secret: str, token: str) -> Caller:
@@ -131,6 +133,15 @@ def _key(session: Session, token: str) -> Caller:
     else:
         roles, name = {key.assistant_id: Role(key.role)}, key.name
     return Caller(name=name, roles=roles, api_key_id=key.id, staff_id=person.id if person else None)
+
+
+def again(request: Request, session: Session, caller: Caller) -> Caller:
+    """The caller of a long request as they are by now; Unauthenticated or Denied once shut out."""
+    _, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    now = _holder(session, request.app.state.secret, token)
+    return Allow(*caller.allowed).let_through(
+        replace(now, allowed=caller.allowed, address=caller.address)
+    )
 
 
 def allow(*roles: Role) -> Callable[..., Awaitable[Caller]]:
@@ -213,3 +224,13 @@ def message_for(session: Session, caller: Caller, message_id: str) -> Message:
     if is_customer and not conversations.told([message]):
         raise NotFound(f"There is no message {message_id!r}.")
     return message
+
+
+def feedback_for(session: Session, caller: Caller, feedback_id: str) -> Feedback:
+    """A word on a message in a conversation this caller may see."""
+    row = learned.get(session, feedback_id)
+    try:
+        message_for(session, caller, row.message_id)
+    except NotFound:
+        raise NotFound(f"There is no feedback {feedback_id!r}.") from None
+    return row

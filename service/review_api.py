@@ -11,10 +11,19 @@ from sqlmodel import Session
 from feedback import audit, conversations, corrections, learned, reviews
 from feedback.database import reading, writing
 from feedback.desk_tables import Staff, Verdict
+from feedback.errors import NotFound
 from feedback.tables import Feedback, FeedbackKind, Role
 from service.desk_api import note
 from service.desk_shapes import LearnedOut, NewVerdict, RecheckOut, ReviewOut
-from service.permissions import STAFF, Caller, allow, assistant_for, conversation_for, person_of
+from service.permissions import (
+    STAFF,
+    Caller,
+    allow,
+    assistant_for,
+    conversation_for,
+    feedback_for,
+    person_of,
+)
 from service.shapes import AnswerOut
 
 router = APIRouter(prefix="/v1", tags=["desk"])
@@ -52,7 +61,9 @@ def judge(request: Request, review_id: str, new: NewVerdict, caller: OfStaff) ->
     """Your verdict on an answer: approved, corrected (with the text), flagged (with the reason), skipped."""
     with writing(request.app.state.database) as session:
         item = reviews.get(session, review_id)
-        conversation = conversation_for(session, caller, item.conversation.id)
+        conversation = item.conversation
+        if caller.role_at(conversation.assistant_id) is None:
+            raise NotFound(f"There is no review {review_id!r}.")
         person = person_of(session, caller)
         role = caller.role_at(conversation.assistant_id) or Role.AGENT
         feedback = feedback_of(session, person, role, item.answer.id, new)
@@ -104,7 +115,7 @@ def list_learned(
 def recheck(request: Request, feedback_id: str, caller: OfStaff) -> RecheckOut:
     """Ask the correction's question again of what is live; the loop does it within seconds."""
     with writing(request.app.state.database) as session:
-        row = learned.get(session, feedback_id)
+        row = feedback_for(session, caller, feedback_id)
         about = conversations.message(session, row.message_id)
         conversation = conversation_for(session, caller, about.conversation_id)
         asked = learned.request_recheck(session, row, caller.name)

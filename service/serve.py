@@ -19,7 +19,12 @@ class Server(uvicorn.Server):
 
 def run(settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    config = uvicorn.Config(
+    Server(config_of(settings)).run()
+
+
+def config_of(settings: ServiceSettings) -> uvicorn.Config:
+    """How uvicorn serves us."""
+    return uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -28,6 +33,6 @@ def run(settings: ServiceSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=5,
     )
-    Server(config).run()

@@ -92,6 +92,17 @@ class ServiceSettings(PackageSettings):
         description="Signs visitors' tokens. Empty: one is made in <var_dir>/secrets. Replicas must "
         "share one.",
     )
+    trusted_proxies: list[str] = Field(
+        ["127.0.0.1"],
+        description="Addresses or networks of reverse proxies whose X-Forwarded-For is believed "
+        "(JSON list). Without it all clients behind one count as one in the limits below.",
+    )
+    sign_in_failures_per_minute: int = Field(
+        20, ge=1, description="Wrong passwords a minute from one client address, whoever it names."
+    )
+    visitors_per_minute: int = Field(
+        60, ge=1, description="New visitors of the widget a minute from one client address."
+    )
     visitor_token_days: float = Field(
         90.0, gt=0, description="How long a visitor of the widget is known again."
     )

@@ -65,7 +65,9 @@ class ConversationOut(Shape):
     opens_at: datetime | None = Field(
         description="While waiting out of hours: when people are back."
     )
-    reply_within_hours: int | None = Field(description="Out of hours: when to expect a reply.")
+    reply_within_hours: int | None = Field(
+        description="Out of hours: when to expect a reply, counted from `opens_at`."
+    )
     satisfaction: int | None
     created_at: datetime
 
@@ -199,6 +201,9 @@ class NewPromotion(Shape):
     adapter: str = Field(description="An adapter's name, or 'base'.")
     assistant: str | None = None
     reason: str = Field(min_length=1, max_length=2000)
+    expected: str | None = Field(
+        None, description="What you saw as live; refused with 409 if something else is."
+    )
 
 
 class NewRollback(Shape):
@@ -206,6 +211,9 @@ class NewRollback(Shape):
 
     assistant: str | None = None
     reason: str = Field(min_length=1, max_length=2000)
+    expected: str | None = Field(
+        None, description="What you saw as live; refused with 409 if something else is."
+    )
 
 
 class PromotionOut(Shape):

@@ -5,6 +5,7 @@ are let in only where a site names them.
 """
 
 import gzip
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Annotated
@@ -25,12 +26,13 @@ from service import visitors
 from service.people_shapes import NewVisitor, VisitorOut, WidgetOut
 
 router = APIRouter(tags=["widget"])
+COMMENT = re.compile(rb"^ *//.*\n", re.MULTILINE)
 
 
 @router.get("/widget.js", include_in_schema=False)
 def script(accept_encoding: Annotated[str, Header()] = "") -> Response:
     """The widget: one file for a script tag."""
-    text = files("service").joinpath("widget/widget.js").read_bytes()
+    text = _without_comments(files("service").joinpath("widget/widget.js").read_bytes())
     headers = {
         "Cache-Control": "public, max-age=300",
         "Cross-Origin-Resource-Policy": "cross-origin",
@@ -40,6 +42,12 @@ def script(accept_encoding: Annotated[str, Header()] = "") -> Response:
         headers["Content-Encoding"] = "gzip"
         text = _compressed(text)
     return Response(text, media_type="text/javascript; charset=utf-8", headers=headers)
+
+
+@cache
+def _without_comments(text: bytes) -> bytes:
+    """Lines that are a comment are for readers of the source, not for every visitor."""
+    return COMMENT.sub(b"", text)
 
 
 @cache
@@ -63,6 +71,8 @@ def read_widget(request: Request, site_key: str) -> WidgetOut:
 async def welcome(request: Request, site_key: str, new: NewVisitor) -> VisitorOut:
     """A token for a visitor: somebody new, or one of the site's users whom the site vouches for."""
     state = request.app.state
+    # Before the database is asked for anything: nobody has shown who they are yet.
+    state.newcomers.enter(request.client.host if request.client else None)
 
     def store() -> VisitorOut:
         with writing(state.database) as session:

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlmodel import Session
 
-from feedback import assistants, cycles
+from feedback import assistants, audit, cycles
 from feedback.database import check_schema, reading, writing
 from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
@@ -50,6 +51,7 @@ def request(
     """Ask the running loop for a cycle."""
     with writing() as session:
         cycle = cycles.request(session, assistants.only(session, assistant), by)
+        _note(session, "cycle.request", cycle, by)
     console.print(
         f"Cycle [bold]{cycle.id}[/] is requested; a running `understudy loop` takes it up."
     )
@@ -70,6 +72,7 @@ def cycle(
     owner = f"{socket.gethostname()}:{os.getpid()}"
     with writing() as session:
         requested = cycles.request(session, assistants.only(session, assistant), by)
+        _note(session, "cycle.request", requested, by)
         claimed = cycles.claim(session, owner, settings.lease_seconds, requested.id)
     if claimed is None:
         raise Conflict(f"Another loop took cycle {requested.id!r}; watch it with `training show`.")
@@ -118,6 +121,7 @@ def stop(
     """Ask a cycle to end at the next good place."""
     with writing() as session:
         stopped = cycles.stop(session, cycles.get(session, cycle_id), by)
+        _note(session, "cycle.stop", stopped, by)
     console.print(f"Cycle {cycle_id} is {stopped.state}; it ends within seconds.")
 
 
@@ -153,6 +157,10 @@ def show_until_done(cycle_id: str, worker: threading.Thread | None = None) -> Cy
         found, stages = _load(cycle_id)
         live.update(CycleView(found, stages))
     return found
+
+
+def _note(session: Session, act: str, about: Cycle, by: str) -> None:
+    audit.record(session, audit.here(), act, f"cycle {about.id}", about.assistant_id, by=by)
 
 
 def _load(cycle_id: str) -> tuple[Cycle, list[Stage]]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from feedback import adapters, assistants, datasets
+from feedback import adapters, assistants, audit, datasets
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.ids import new_id
@@ -73,6 +73,7 @@ def publish(
         adapter = adapters.publish(
             session, owner, run / ADAPTER, learned, config, result.get("versions", {})
         )
+        audit.record(session, audit.here(), "adapter.publish", adapter.name, owner.id)
     console.print(f"Published [bold]{adapter.name}[/] ({adapter.size_bytes / 1e6:.0f} MB).")
     console.print(f"Next: `understudy evals compare --candidate {adapter.name} --against live`.")
 

@@ -25,6 +25,7 @@ router = APIRouter(prefix="/console/{assistant}/candidates", include_in_schema=F
 OfStaff = Annotated[Seat, Depends(seat(*STAFF))]
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 Reason = Annotated[str, Form(max_length=2000)]
+Expected = Annotated[str, Form(max_length=200)]
 Order = Literal["worse", "better"]
 
 PAGE = 20
@@ -136,10 +137,13 @@ def show(
 
 
 @router.post("/{name}/promote")
-def promote(request: Request, here: Operator, name: str, reason: Reason = "") -> Response:
-    """Make it live for new conversations."""
+def promote(
+    request: Request, here: Operator, name: str, reason: Reason = "", expected: Expected = ""
+) -> Response:
+    """Make it live for new conversations, if what the page named as live still is."""
     why = forms.reason_given(reason)
     with writing(request.app.state.database) as session:
+        adapters.check_expected(session, here.desk, expected or None)
         adapter = _get(session, here, name)
         decision = decisions.of_adapter(session, adapter)
         before = adapters.live_adapter(session, here.desk)
@@ -276,6 +280,7 @@ def _standing(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
     return {
         "is_live": live is not None and live.id == adapter.id,
         "live_name": live.name if live else "the base model",
+        "expected": live.name if live else adapters.BASE,
         "promotions": past,
         "back_to": _name_of(session, adapters.back_to(session, here.desk)) if live else None,
         "fits": adapter.base_model == here.desk.base_model,

@@ -12,6 +12,7 @@ from service.console import (
     cycles,
     datasets,
     history,
+    home,
     inbox,
     learned,
     live,
@@ -29,6 +30,7 @@ from service.console.session import SignInFirst, is_part
 
 PAGES = (
     sign_in,
+    home,
     openid,
     live,
     people,

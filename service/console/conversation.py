@@ -34,10 +34,11 @@ from service.console.differences import word_diff
 from service.console.pages import environment, page, words
 from service.console.session import Seat, is_part, seat
 from service.drafting import draft
-from service.permissions import STAFF
+from service.permissions import OPERATORS, STAFF
 
 router = APIRouter(prefix="/console/{assistant}", include_in_schema=False)
 OfStaff = Annotated[Seat, Depends(seat(*STAFF))]
+OfOperators = Annotated[Seat, Depends(seat(*OPERATORS))]
 Given = Annotated[str, Form()]
 EARLIER = 5
 environment.filters["word_diff"] = word_diff
@@ -136,10 +137,11 @@ def _timeline(session: Session, here: Seat, conversation: Conversation) -> dict[
         )
         for message in said
     ]
+    history = handovers.history(session, conversation)
     events = [
         event
-        for handover in handovers.history(session, conversation)
-        for event in _events(session, handover)
+        for before, handover in zip([None, *history], history, strict=False)
+        for event in _events(session, handover, before)
     ]
     return {
         "conversation": conversation,
@@ -150,12 +152,16 @@ def _timeline(session: Session, here: Seat, conversation: Conversation) -> dict[
     }
 
 
-def _events(session: Session, handover: Handover) -> list[Event]:
-    """A hand-over as people would tell it."""
-    detail = f": {handover.detail}" if handover.detail else ""
-    closed = " (out of hours)" if handover.out_of_hours else ""
-    events = [Event(handover.created_at, f"{words(handover.reason).capitalize()}{detail}{closed}")]
-    if handover.taken_by_id and handover.taken_at:
+def _events(session: Session, handover: Handover, before: Handover | None) -> list[Event]:
+    """A hand-over as people would tell it; the reason of one that goes on was told already."""
+    came_from = before.outcome if before else None
+    events = []
+    if came_from not in (HandoverOutcome.TAKEN_OVER, HandoverOutcome.PUT_BACK):
+        detail = f": {handover.detail}" if handover.detail else ""
+        closed = " (out of hours)" if handover.out_of_hours else ""
+        reason = f"{words(handover.reason).capitalize()}{detail}{closed}"
+        events.append(Event(handover.created_at, reason))
+    if handover.taken_by_id and handover.taken_at and came_from != HandoverOutcome.TAKEN_OVER:
         name = session.get_one(Staff, handover.taken_by_id).name
         events.append(Event(handover.taken_at, f"{name} took over"))
     if handover.ended_at:
@@ -170,9 +176,18 @@ ENDED = {
 
 
 def _end(session: Session, handover: Handover) -> str:
+    if handover.outcome == HandoverOutcome.CUSTOMER_LEFT:
+        return "The customer ended the chat"
+    holder = session.get(Staff, handover.taken_by_id or "")
+    had_it = holder.name if holder else "a colleague"
+    if handover.outcome == HandoverOutcome.PUT_BACK:
+        return f"{had_it} may not answer here any more; the customer waits again"
     if handover.outcome is None or handover.ended_by_id is None:  # ended before this was kept
         return "Handed back to the bot, or closed"
-    return f"{session.get_one(Staff, handover.ended_by_id).name} {ENDED[handover.outcome]}"
+    by = session.get_one(Staff, handover.ended_by_id).name
+    if handover.outcome == HandoverOutcome.TAKEN_OVER:
+        return f"{by} took over from {had_it}"
+    return f"{by} {ENDED[handover.outcome]}"
 
 
 def _side(session: Session, here: Seat, conversation: Conversation) -> dict[str, Any]:
@@ -240,6 +255,18 @@ def take(
         conversation = judging.conversation_here(session, here, conversation_id)
         handovers.take(session, conversation, here.person)
         _note(session, here, conversation, "conversation.take")
+    return _back(here, conversation_id, view)
+
+
+@router.post("/conversations/{conversation_id}/take-over")
+def take_over(
+    request: Request, here: OfOperators, conversation_id: str, view: View | None = None
+) -> Response:
+    """Take the conversation from the colleague who has it."""
+    with writing(request.app.state.database) as session:
+        conversation = judging.conversation_here(session, here, conversation_id)
+        holder = handovers.take_over(session, conversation, here.person)
+        _note(session, here, conversation, "conversation.take_over", holder=holder.email)
     return _back(here, conversation_id, view)
 
 

@@ -17,6 +17,8 @@ Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 PAGE = 25
 FILTERS = {
     "feedback": "corrections, approvals and demonstrations in force",
+    "disputed": "two reviewers disagree, and no third has decided yet",
+    "outvoted": "a third reviewer has decided otherwise",
     "outdated": "replaced by a newer word on the same question",
     "ticket_conversation": "from a conversation that an exam ticket came from",
     "ticket_customer": "from a customer of an exam ticket",

@@ -66,17 +66,24 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         reigns=reigns,
         timeline=charts.timeline("live", "What was live when", spans) if spans else None,
         back_to=back_to.name if back_to else BASE,
+        expected=reigns[0].adapter.name if reigns and reigns[0].adapter else adapters.BASE,
+        to=back_to.name if back_to else adapters.BASE,
         said=forms.said(done),
     )
 
 
 @router.post("/rollback")
 def roll_back(
-    request: Request, here: Operator, reason: Annotated[str, Form(max_length=2000)] = ""
+    request: Request,
+    here: Operator,
+    reason: Annotated[str, Form(max_length=2000)] = "",
+    expected: Annotated[str, Form(max_length=200)] = "",
+    to: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """Make live again what was live before."""
+    """Make live again what was live before, if what the page named is still what would change."""
     why = forms.reason_given(reason)
     with writing(request.app.state.database) as session:
+        adapters.check_expected(session, here.desk, expected or None, to or None)
         left = adapters.live_adapter(session, here.desk)
         row = adapters.roll_back(session, here.desk, here.caller.name, why)
         adapter = adapters.by_id(session, row.adapter_id)

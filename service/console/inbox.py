@@ -94,5 +94,5 @@ def _found(
 
 def _rows(session: Session, here: Seat, view: View, words: str, after: str) -> list[inbox.Row]:
     if words:
-        return search.find(session, here.desk, words, PAGE)
+        return search.find(session, here.desk, words, PAGE + 1, after or None)
     return inbox.page(session, here.desk, view, here.person.id, after or None, PAGE + 1)

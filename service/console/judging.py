@@ -14,7 +14,7 @@ from feedback.tables import (
     Message,
 )
 from service.console.session import Seat
-from service.permissions import conversation_for, message_for
+from service.permissions import conversation_for, feedback_for, message_for
 
 
 def conversation_here(session: Session, here: Seat, conversation_id: str) -> Conversation:
@@ -32,6 +32,16 @@ def message_here(session: Session, here: Seat, message_id: str) -> tuple[Message
     if conversation.assistant_id != here.desk.id:
         raise NotFound(f"There is no message {message_id!r}.")
     return message, conversation
+
+
+def feedback_here(session: Session, here: Seat, feedback_id: str) -> tuple[Feedback, Conversation]:
+    """A word on an answer of the assistant in the path with its conversation, or NotFound."""
+    row = feedback_for(session, here.caller, feedback_id)
+    message = conversations.message(session, row.message_id)
+    conversation = conversations.get(session, message.conversation_id)
+    if conversation.assistant_id != here.desk.id:
+        raise NotFound(f"There is no feedback {feedback_id!r}.")
+    return row, conversation
 
 
 def verdict_of(given: str) -> Verdict:
@@ -120,18 +130,15 @@ def told(session: Session, here: Seat, feedback_id: str) -> Feedback | None:
 
 def withdraw(session: Session, here: Seat, feedback_id: str) -> Conversation:
     """Take one's own word back; with a correction goes the flag that says what was wrong."""
-    row = session.get(Feedback, feedback_id)
-    if row is None:
-        raise NotFound(f"There is no feedback {feedback_id!r}.")
-    message, conversation = message_here(session, here, row.message_id)
+    row, conversation = feedback_here(session, here, feedback_id)
     reviews.withdraw(session, row.id, here.person.email)
     if row.kind == FeedbackKind.CORRECTION:
-        for other in corrections.about_message(session, message.id):
+        for other in corrections.about_message(session, row.message_id):
             if (
                 other.kind == FeedbackKind.FLAG
                 and other.author == row.author
                 and other.state == FeedbackState.ACTIVE
             ):
                 reviews.withdraw(session, other.id, row.author)
-    record(session, here, "feedback.withdraw", f"message {message.id}", feedback=row.id)
+    record(session, here, "feedback.withdraw", f"message {row.message_id}", feedback=row.id)
     return conversation

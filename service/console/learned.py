@@ -77,8 +77,7 @@ def bar(counts: dict[str, int]) -> list[tuple[str, int, float, float]]:
 def check_now(request: Request, here: OfStaff, feedback_id: str, author: Author = "me") -> Response:
     """Ask the correction's question again of what is live; the loop does it within seconds."""
     with writing(request.app.state.database) as session:
-        row = learned.get(session, feedback_id)
-        _, conversation = judging.message_here(session, here, row.message_id)
+        row, conversation = judging.feedback_here(session, here, feedback_id)
         learned.request_recheck(session, row, here.person.email)
         subject = f"conversation {conversation.id}"
         judging.record(session, here, "feedback.recheck", subject, feedback=row.id)

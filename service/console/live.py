@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from feedback import inbox
 from feedback.database import reading
-from service.console.session import Seat, seat
+from service.console.session import Seat, seat, still_here
 from service.following import NO_BUFFERING, event
 from service.permissions import STAFF
 
@@ -38,14 +38,16 @@ async def _events(request: Request, here: Seat, seen: str) -> AsyncIterator[byte
     state = request.app.state
     pause_seconds = state.settings.events_poll_seconds
 
-    def look() -> str:
+    def look() -> str | None:
         with reading(state.database) as session:
-            return inbox.mark(session, here.desk)
+            return inbox.mark(session, here.desk) if still_here(session, request, here) else None
 
     silent_seconds = 0.0
     yield b": listening\n\n"
     while not (state.leaving.is_set() or await request.is_disconnected()):
         found = await to_thread.run_sync(look)
+        if found is None:  # signed out or shut out meanwhile
+            return
         if found != seen:
             seen, silent_seconds = found, 0.0
             yield b"id: %s\n" % found.encode() + event("changed", {})

@@ -46,7 +46,7 @@ GATHERED = (
 RATES = (
     ("satisfaction", "Satisfied customers", "of those who answered gave 4 or 5 of 5"),
     ("handover_rate", "Hand-overs", "of conversations went to a person"),
-    ("flag_rate", "Flagged", "of conversations hold an answer that was flagged"),
+    ("flag_rate", "Flagged by customers", "of conversations hold an answer a customer disliked"),
 )
 
 

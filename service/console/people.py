@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from feedback import assistants, staff
+from feedback import assistants
 from feedback.database import reading, writing
 from feedback.errors import UnderstudyError
 from feedback.tables import Role
 from service import people
 from service.console.pages import page
 from service.console.session import Seat, seat
-from service.people_api import password_link, staff_out
+from service.people_api import password_link
 from service.permissions import ADMINS, OPERATORS
 
 router = APIRouter(prefix="/console/{assistant}/people", include_in_schema=False)
@@ -37,9 +37,8 @@ def _page(
     status: int = 200,
 ) -> HTMLResponse:
     with reading(request.app.state.database) as session:
-        everybody = [staff_out(session, person) for person in staff.every(session)]
+        shown = people.shown_to(session, here.caller, here.desk)
         names = [each.name for each in assistants.every(session) if here.caller.role_at(each.id)]
-    shown = [one for one in everybody if {EVERY, here.desk.name} & set(one.roles) or not one.roles]
     return page(
         request,
         here,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from anyio import to_thread
 from fastapi import Request
 from fastapi.responses import Response
+from sqlmodel import Session
 
 from feedback import assistants, inbox, staff, staff_sessions
 from feedback.database import reading, writing
@@ -110,12 +111,25 @@ class TakeSeat:
             if here
             else next((role for role in roles.values() if role in self.roles), None)
         )
-        if may is None:
+        nothing_yet = (
+            not roles and name is None
+        )  # the first page says whom to ask; and they may leave
+        if may is None and not nothing_yet:
             needed = " or ".join(self.roles)
             raise Denied(
                 f"Your role here is {seat.role if roles else 'none'}; this needs {needed}."
             )
         return seat
+
+
+def still_here(session: Session, request: Request, here: Seat) -> bool:
+    """Whether somebody at a page that stays open is still signed in, with a role for it."""
+    try:
+        _, person = staff_sessions.identify(session, request.cookies.get(COOKIE, ""))
+    except Unauthenticated:
+        return False
+    role = staff.role_at(staff.roles_of(session, person), here.desk.id)
+    return role in here.caller.allowed
 
 
 def seat(*roles: Role) -> Callable[[Request], Awaitable[Seat]]:

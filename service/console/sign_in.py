@@ -9,9 +9,8 @@ from feedback import audit, staff, staff_sessions
 from feedback.audit import Actor
 from feedback.database import reading, writing
 from feedback.desk_tables import Staff
-from feedback.errors import Denied, Invalid, NotFound
+from feedback.errors import Denied, Invalid, NotFound, TooMany
 from feedback.settings import feedback_settings
-from feedback.tables import Role
 from service.console.pages import page
 from service.console.session import COOKIE, Seat, seat, set_cookie
 from service.permissions import STAFF
@@ -27,10 +26,15 @@ def show_sign_in(request: Request, next: str = "") -> HTMLResponse:
 
 
 def _form(
-    request: Request, next: str = "", error: str = "", email: str = "", status: int = 200
+    request: Request,
+    next: str = "",
+    error: str = "",
+    email: str = "",
+    status: int = 200,
+    retry_after_seconds: int | None = None,
 ) -> HTMLResponse:
     settings = request.app.state.settings
-    return page(
+    form = page(
         request,
         None,
         "sign_in.html",
@@ -40,6 +44,9 @@ def _form(
         email=email,
         openid=settings.openid_name if settings.openid_issuer else None,
     )
+    if retry_after_seconds is not None:
+        form.headers["Retry-After"] = str(retry_after_seconds)
+    return form
 
 
 @router.post("/sign-in")
@@ -51,8 +58,16 @@ def sign_in(
 ) -> Response:
     """Check address and password. What is wrong is told in one sentence, whatever it was."""
     _refuse_foreign(request)
-    with writing(request.app.state.database) as session:
-        tried = staff.sign_in(session, email, password)
+    state = request.app.state
+    try:
+        state.sign_ins.enter(address(request))
+    except TooMany as refused:
+        return _form(request, next, str(refused), email, 429, refused.retry_after_seconds)
+    with reading(state.database) as session:
+        stored = staff.hash_of(session, email)
+    proof = staff.prove(stored, password)
+    with writing(state.database) as session:
+        tried = staff.sign_in(session, email, proof)
         actor = Actor(email.strip().lower()[:200], "staff", address(request))
         act = "session.sign_in" if tried.person else "session.refused"
         audit.record(session, actor, act, "console", reason=tried.found or None)
@@ -65,6 +80,7 @@ def sign_in(
             "An operator can send you a link for a new password."
         )
         return _form(request, next, sentence, email, 401)
+    state.sign_ins.forgive(address(request))
     return let_in(request, tried.person, next)
 
 
@@ -124,17 +140,6 @@ def choose_password(
     except (Invalid, NotFound) as problem:
         return _password_form(request, secret, str(problem))
     return let_in(request, person)
-
-
-@router.get("")
-def home(request: Request, here: AnySeat) -> Response:
-    """Where somebody belongs: operators to the overview, agents to the inbox."""
-    if not here.assistants:
-        return page(request, here, "nothing_yet.html")
-    first = here.assistants[0]
-    role = staff.role_at(here.caller.roles, first.id)
-    start = "inbox" if role == Role.AGENT else "overview"
-    return RedirectResponse(f"/console/{first.name}/{start}", 303)
 
 
 def _refuse_foreign(request: Request) -> None:

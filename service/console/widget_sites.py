@@ -5,13 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel
+from sqlmodel import Session
 
 from feedback import sites
 from feedback.database import reading, writing
 from feedback.desk_tables import Site
-from feedback.errors import NotFound, UnderstudyError
+from feedback.errors import Invalid, NotFound, UnderstudyError
 from feedback.sites import Look
 from service import visitors
+from service.console.forms import lines_of
 from service.console.pages import page
 from service.console.session import Seat, seat
 from service.people import note
@@ -36,6 +38,7 @@ def show(request: Request, here: Admin, error: str = "") -> HTMLResponse:
         sites=[(site, Look(**site.look), visitors.identity_secret(secret, site)) for site in found],
         address=base.rstrip("/"),
         fresh=Look(),
+        wordings=sorted(sites.TEXTS),
         error=error,
     )
 
@@ -51,12 +54,14 @@ class SiteForm(BaseModel):
     theme: str | None = None
     position: str | None = None
     language: str | None = None
+    texts: str | None = None
 
     def look(self, texts: dict[str, str]) -> Look:
-        """How it wants the widget to look, with the site's own wordings; or Invalid."""
-        return sites.check_look(
-            {**self.model_dump(exclude={"name", "origins"}, exclude_none=True), "texts": texts}
-        )
+        """How it wants the widget to look, `texts` where it has no field for them; or Invalid."""
+        if self.texts is not None:
+            texts = sites.read_texts(lines_of(self.texts))
+        plain = self.model_dump(exclude={"name", "origins", "texts"}, exclude_none=True)
+        return sites.check_look({**plain, "texts": texts})
 
 
 Sent = Annotated[SiteForm, Form()]
@@ -80,10 +85,10 @@ def change(request: Request, here: Admin, site_id: str, form: Sent) -> Response:
     """Other origins, another look."""
     try:
         with writing(request.app.state.database) as session:
-            site = _theirs(here, sites.get(session, site_id))
+            site = _site(session, here, site_id)
             sites.change(session, site, form.origins.split(), form.look(site.look["texts"]))
             note(session, here.caller, here.desk, "site.change", f"site {site.name}")
-    except UnderstudyError as problem:
+    except Invalid as problem:
         return show(request, here, str(problem))
     return _back(here)
 
@@ -92,14 +97,15 @@ def change(request: Request, here: Admin, site_id: str, form: Sent) -> Response:
 def revoke(request: Request, here: Admin, site_id: str) -> Response:
     """The widget stops working there."""
     with writing(request.app.state.database) as session:
-        site = sites.revoke(session, _theirs(here, sites.get(session, site_id)))
+        site = sites.revoke(session, _site(session, here, site_id))
         note(session, here.caller, here.desk, "site.revoke", f"site {site.name}")
     return _back(here)
 
 
-def _theirs(here: Seat, site: Site) -> Site:
+def _site(session: Session, here: Seat, site_id: str) -> Site:
+    site = sites.get(session, site_id)
     if site.assistant_id != here.desk.id:
-        raise NotFound(f"There is no site {site.id!r}.")
+        raise NotFound(f"There is no site {site_id!r}.")
     return site
 
 

@@ -1,4 +1,4 @@
-// The chat widget: one script tag, one shadow root, no dependency. Served as it stands. See docs/customers.md.
+// The chat widget: one script tag, one shadow root, no dependency. Served without these lines. See docs/customers.md.
 // Text from people and from the model only ever becomes text nodes; nothing here parses HTML.
 (() => {
   "use strict";
@@ -14,7 +14,7 @@
       placeholder: "Write a message", send: "Send", writing: "Writing an answer", you: "You",
       person: "Talk to a person", waiting: "You are in line for a person. You can keep writing.",
       ahead: "Ahead of you: {count}", next: "You are next.",
-      hours: "Our people are back {time}.", reply: "Expect a reply within {hours} hours.",
+      hours: "Our people are back {time}.", reply: "Expect a reply within {hours} hours from then.",
       here: "{name} is here", closed: "This chat is closed. Write to open it again.",
       up: "Helpful", down: "Not helpful", why: "What was wrong? (optional)", thanks: "Thank you.",
       menu: "More", fresh: "New conversation", save: "Save transcript", end: "End chat",
@@ -29,7 +29,7 @@
       placeholder: "Nachricht schreiben", send: "Senden", writing: "Antwort wird geschrieben", you: "Sie",
       person: "Mit einem Menschen sprechen", waiting: "Sie sind in der Warteschlange. Schreiben Sie gern weiter.",
       ahead: "Vor Ihnen: {count}", next: "Sie sind als Nächstes dran.",
-      hours: "Wir sind wieder da: {time}.", reply: "Sie erhalten innerhalb von {hours} Stunden eine Antwort.",
+      hours: "Wir sind wieder da: {time}.", reply: "Von da an erhalten Sie innerhalb von {hours} Stunden eine Antwort.",
       here: "{name} ist da", closed: "Dieser Chat ist beendet. Schreiben Sie, um ihn wieder zu öffnen.",
       up: "Hilfreich", down: "Nicht hilfreich", why: "Was war falsch? (freiwillig)", thanks: "Danke.",
       menu: "Mehr", fresh: "Neues Gespräch", save: "Verlauf speichern", end: "Chat beenden",
@@ -44,7 +44,7 @@
       placeholder: "Escribe un mensaje", send: "Enviar", writing: "Escribiendo una respuesta", you: "Tú",
       person: "Hablar con una persona", waiting: "Estás en la cola. Puedes seguir escribiendo.",
       ahead: "Delante de ti: {count}", next: "Eres el siguiente.",
-      hours: "Volvemos: {time}.", reply: "Recibirás respuesta en un plazo de {hours} horas.",
+      hours: "Volvemos: {time}.", reply: "Desde entonces, recibirás respuesta en un plazo de {hours} horas.",
       here: "{name} está aquí", closed: "Este chat está cerrado. Escribe para abrirlo de nuevo.",
       up: "Útil", down: "No es útil", why: "¿Qué estaba mal? (opcional)", thanks: "Gracias.",
       menu: "Más", fresh: "Nueva conversación", save: "Guardar conversación", end: "Terminar chat",
@@ -59,7 +59,7 @@
       placeholder: "اكتب رسالة", send: "إرسال", writing: "جارٍ كتابة الرد", you: "أنت",
       person: "التحدث إلى شخص", waiting: "أنت في قائمة الانتظار. يمكنك متابعة الكتابة.",
       ahead: "قبلك في الانتظار: {count}", next: "أنت التالي.",
-      hours: "سيعود فريقنا {time}.", reply: "سيصلك الرد خلال {hours} ساعة.",
+      hours: "سيعود فريقنا {time}.", reply: "ومنذ ذلك الوقت سيصلك الرد خلال {hours} ساعة.",
       here: "{name} معك الآن", closed: "هذه المحادثة مغلقة. اكتب لفتحها من جديد.",
       up: "مفيد", down: "غير مفيد", why: "ما الخطأ؟ (اختياري)", thanks: "شكرًا لك.",
       menu: "المزيد", fresh: "محادثة جديدة", save: "حفظ المحادثة", end: "إنهاء المحادثة",
@@ -163,17 +163,16 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
   // What outlives a reload. Storage may be forbidden; then the chat lasts as long as the page.
   const KEY = `understudy:${site}`;
   const kept = { user: asked.user || null, token: null, conversation: null, handling: "bot", seen: -1, pending: null, rated: {} };
-  function load() {
-    try {
-      const found = JSON.parse(localStorage.getItem(KEY)) || {};
-      // Somebody else has signed in to the site: they must not see this person's chat.
-      if ((found.user || null) === kept.user) Object.assign(kept, found);
-      else localStorage.removeItem(KEY);
-    } catch { /* nothing kept */ }
+  // All tabs of a site share it: each writes only the fields it changed, and hears of the others' (see sync).
+  function found() {
+    try { return JSON.parse(localStorage.getItem(KEY)) || {}; } catch { return {}; }
   }
+  const isOurs = ({ user }) => (user || null) === kept.user;
   function keep(changes) {
+    const now = found();
     Object.assign(kept, changes);
-    try { localStorage.setItem(KEY, JSON.stringify(kept)); } catch { /* not allowed here */ }
+    if (now.user !== undefined && !isOurs(now)) return; // this page is older than a sign-in on another
+    try { localStorage.setItem(KEY, JSON.stringify({ ...kept, ...now, ...changes })); } catch { /* not allowed here */ }
   }
   const wasOpen = (now) => {
     try { return now === undefined ? sessionStorage.getItem(KEY) === "open" : sessionStorage.setItem(KEY, now ? "open" : ""); } catch { return false; }
@@ -270,15 +269,18 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
         if (trouble.status === 401) trouble.status = 403; // a wrong proof: asking again changes nothing
         throw trouble;
       })).clone().json();
-      keep({ token: visitor.token });
+      sync(); // two tabs that ask at once are one visitor: whoever was first
+      if (!kept.token) keep({ token: visitor.token });
     }
     return kept.token;
   }
   async function own(path, options = {}) {
+    let mine;
     try {
-      return await call(path, { ...options, token: await token() });
+      mine = await token();
+      return await call(path, { ...options, token: mine });
     } catch (trouble) {
-      const lost = trouble.status === 401 || (trouble.status === 404 && path.includes(kept.conversation));
+      const lost = (trouble.status === 401 && mine === kept.token) || (trouble.status === 404 && path.includes(kept.conversation));
       if (lost) forget(trouble.status === 401);
       throw trouble;
     }
@@ -294,9 +296,11 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
   }
   const at = (path = "") => `/conversations/${kept.conversation}${path}`;
   async function ensureConversation() {
+    sync();
     if (kept.conversation) return;
     const begun = await (await own("/conversations", { body: {} })).json();
-    keep({ conversation: begun.id, handling: begun.handling });
+    sync();
+    if (!kept.conversation) keep({ conversation: begun.id, handling: begun.handling });
   }
   async function* events(response) {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -322,7 +326,7 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
   }
 
   // The screen.
-  let host, root, launcher, badge, panel, who, strip, scroll, log, stage, status, notices, input, sendButton, personButton, menu, menuButton, rating;
+  let host, root, launcher, badge, panel, who, strip, scroll, log, stage, status, notices, input, sendButton, personButton, menu, menuButton, rating, satisfied;
   let opened = false;
   const shown = new Map(); // message id -> {row, print, position}
 
@@ -350,7 +354,7 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     menu = h("div", { class: "menu", hidden: true },
       plain(t("fresh"), () => { toggleMenu(false); begin(); input.focus(); }),
       plain(t("save"), () => { toggleMenu(false); save(); }),
-      plain(t("end"), () => { toggleMenu(false); showRating(true); }));
+      plain(t("end"), () => { toggleMenu(false); end(); }));
     menuButton = button(t("menu"), "more", () => toggleMenu(menu.hidden), { "aria-expanded": "false" });
     strip = h("div", { class: "strip", role: "status" });
     log = h("div", { role: "log", "aria-live": "polite", "aria-label": t("messages") });
@@ -521,7 +525,8 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     const lines = { waiting: () => [t("waiting"), ...whenPeople(about)].join(" "), closed: () => t("closed") }[handling];
     const now = lines ? lines() : "";
     if (strip.textContent !== now) strip.textContent = now;
-    if (handling === "closed" && !about.satisfaction) showRating();
+    satisfied ||= !!about.satisfaction;
+    if (handling === "closed") showRating(kept.conversation);
   }
   function whenPeople(about) {
     if (!about.opens_at) return [about.people_ahead ? t("ahead", { count: about.people_ahead }) : t("next")];
@@ -533,12 +538,13 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     rating?.remove();
     rating = null;
   }
-  function showRating(wished) {
-    if (rating || !kept.conversation) return;
+  function showRating(about) {
+    if (rating || !about || satisfied) return;
     const scale = h("div", { class: "scale", role: "group", "aria-label": t("rate") });
     const choose = async (value) => {
       try {
-        await own(at("/satisfaction"), { body: { value } });
+        await own(`/conversations/${about}/satisfaction`, { body: { value } });
+        if (about === kept.conversation) satisfied = true;
         [...scale.children].forEach((one, index) => one.setAttribute("aria-pressed", index + 1 === value));
         thanks.textContent = t("thanks");
       } catch { say(t("failed")); }
@@ -550,16 +556,16 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     const thanks = h("p", { class: "note", role: "status" });
     rating = h("div", { class: "rate" }, h("p", {}, t("rate")), scale,
       h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, t("worst")), h("span", {}, t("best"))),
-      thanks, plain(t("fresh"), () => { begin(); input.focus(); }, { class: "fill" }));
+      thanks, about === kept.conversation ? plain(t("fresh"), () => { begin(); input.focus(); }, { class: "fill" }) : null);
     scroll.append(rating);
     toEnd();
-    if (wished) scale.firstChild.focus();
   }
 
   // Sending. A message waits in storage with its key until its answer is in, whatever happens between.
   let unsent, asking, delivering = false, tries = 0, timer;
   function submit() {
     const text = input.value.trim();
+    sync();
     if (!text || kept.pending) return;
     const key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     keep({ pending: { key, text, id: null } });
@@ -579,15 +585,16 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
   }
   const withPerson = () => kept.handling === "waiting" || kept.handling === "person";
   async function deliver() {
-    clearTimeout(timer);
+    timer = clearTimeout(timer);
     if (delivering || !kept.pending) return;
     delivering = true;
     showUnsent();
     if (!withPerson()) typing();
     try {
       await ensureConversation();
-      await ask(kept.pending);
-      unpend();
+      const mine = kept.pending;
+      if (mine) await ask(mine);
+      if (!kept.pending || kept.pending.key === mine.key) unpend();
     } catch (trouble) {
       quiet();
       if (kept.pending) await troubled(trouble);
@@ -595,13 +602,17 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
       delivering = false;
     }
     if (!kept.pending) follow();
+    else if (!timer) deliver();
   }
   // Nothing is on its way any more.
   function unpend() {
+    keep({ pending: null });
+    settle();
+  }
+  function settle() {
     unsent = null;
     tries = 0;
-    keep({ pending: null });
-    sendButton.setAttribute("aria-disabled", "false");
+    sendButton.setAttribute("aria-disabled", !!kept.pending);
     quiet();
     say();
   }
@@ -626,7 +637,7 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     if (!done) throw new Trouble("the answer broke off", 0);
   }
   function accepted(question) {
-    keep({ pending: { ...kept.pending, id: question.id } });
+    if (kept.pending) keep({ pending: { ...kept.pending, id: question.id } });
     if (shown.has(question.id)) unsent?.remove();
     else if (unsent) {
       shown.set(question.id, { row: unsent, print: question.state + question.text, position: question.position, mine: true });
@@ -735,23 +746,41 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
       say(t(trouble.status ? "failed" : "offline"), askForPerson);
     }
   }
-  function begin() {
+  const close = (about) => own(`/conversations/${about}/close`, { body: {} });
+  async function end() {
+    if (!kept.conversation) return;
     if (kept.pending) takeBack(); // what was not answered is not lost
     asking?.abort();
     drop();
+    try {
+      showHandling(await (await close(kept.conversation)).json());
+      rating?.querySelector("button").focus();
+    } catch { say(t("failed"), end); }
+  }
+  function begin() {
+    const old = kept.conversation, rated = satisfied;
+    if (kept.pending) takeBack();
+    if (old && kept.handling !== "closed") close(old).catch(() => {}); // nobody waits for a reply there
+    keep({ conversation: null, seen: -1, rated: {}, pending: null });
+    clear();
+    showHandling({ handling: "bot" });
+    if (!rated) showRating(old); // about the one that ended, until something is said in the new one
+  }
+  function clear() {
+    asking?.abort();
+    drop();
     clearTimeout(timer);
-    keep({ conversation: null, seen: -1, rated: {} });
     shown.clear();
+    satisfied = false;
     clearRating();
     log.replaceChildren();
-    unpend();
+    settle();
     greet();
-    showHandling({ handling: "bot" });
   }
   async function save() {
     if (!kept.conversation) return;
     try {
-      const address = URL.createObjectURL(await (await own(at("/transcript"))).blob());
+      const address = URL.createObjectURL(await (await own(at(`/transcript?language=${language}`))).blob());
       const anchor = h("a", { href: address, download: `conversation-${new Date().toISOString().slice(0, 10)}.txt` });
       anchor.click();
       setTimeout(() => URL.revokeObjectURL(address), 10_000);
@@ -770,7 +799,26 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     language = wishes.map((wish) => wish.slice(0, 2).toLowerCase()).find((wish) => wish in TEXTS) || "en";
     texts = { ...TEXTS[language], ...look.texts };
   }
+  // Another tab has spoken: its conversation is this one's, and what it sends is not sent from here too.
+  function sync() {
+    const now = found(), { conversation, pending, handling } = kept;
+    if (!root || !isOurs(now)) return;
+    Object.assign(kept, now);
+    const other = kept.conversation !== conversation;
+    if (other && conversation) clear();
+    sendButton.setAttribute("aria-disabled", !!kept.pending);
+    if (!other && kept.handling === handling && kept.pending?.key === pending?.key) return;
+    if (pending && !kept.pending && !delivering) {
+      unsent?.remove();
+      settle();
+    }
+    if (document.hidden || delivering) return;
+    clearTimeout(timer);
+    if (kept.pending) timer = setTimeout(deliver, 3000); // should that tab be gone
+    else if (opened || withPerson()) refresh();
+  }
   function wake() {
+    sync();
     if (document.hidden) return drop(); // browsers allow few connections; a hidden tab needs none
     pause = 0;
     say();
@@ -785,7 +833,10 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
       if (!navigator.onLine) addEventListener("online", start, { once: true });
       return;
     }
-    load();
+    // Somebody else has signed in to the site: they must not see this person's chat.
+    if (isOurs(found())) Object.assign(kept, found());
+    else localStorage.removeItem(KEY);
+    addEventListener("storage", (event) => { if (event.key === KEY) sync(); });
     chooseLanguage();
     build();
     // A phone's keyboard covers the page instead of making it smaller.

@@ -106,3 +106,10 @@ def accessible() -> Callable[[Page], None]:
         assert found.violations_count == 0, found.generate_report()
 
     return check
+
+
+def in_both_lights(page: Page, accessible: Callable[[Page], None]) -> None:
+    """axe on a page in the dark and in the light; it is left light."""
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        accessible(page)

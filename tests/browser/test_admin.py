@@ -24,7 +24,8 @@ def sign_in(page: Page, shop: Shop) -> None:
     page.get_by_label("E-mail").fill("ada@example.com")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/console/**/overview")
+    page.get_by_role("table").get_by_role("link", name="shop").click()
+    page.wait_for_url("**/console/shop/overview")
 
 
 def in_both_themes(page: Page, accessible: Accessible) -> None:

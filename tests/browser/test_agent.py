@@ -9,7 +9,7 @@ from feedback import assistants, conversations, corrections, handovers, learned,
 from feedback.database import reading, writing
 from feedback.desk_tables import HandoverReason, RecheckState
 from feedback.tables import FeedbackKind, FlagReason, Message, MessageState, Role
-from tests.browser.conftest import hire
+from tests.browser.conftest import hire, in_both_lights
 from tests.console.conftest import PASSWORD
 from tests.service.conftest import Shop
 
@@ -94,12 +94,6 @@ def sign_in(page: Page, shop: Shop) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/console/shop/inbox")
-
-
-def in_both_lights(page: Page, accessible: Check) -> None:
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)
-        accessible(page)
 
 
 def test_a_complaint_is_corrected_with_keys_only(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from feedback import adapters, cycles, datasets
+from feedback import adapters, cycles, datasets, staff
 from feedback.database import reading, writing
 from feedback.tables import CycleState, Role, Stage, StageState, now
 from tests.browser.conftest import hire
@@ -158,6 +158,35 @@ def test_every_page_is_accessible_in_light_and_dark(
         if name == "candidate":
             page.evaluate("document.querySelector('#answers').scrollIntoView()")
             picture(page, "candidate-answers-dark")
+
+
+def test_somebody_with_several_assistants_sees_them_all_and_is_one_click_from_each(
+    page: Page, shop: Shop, busy: dict[str, str], accessible: Accessible, picture: Picture
+) -> None:
+    email = hire(shop.database, "olga", Role.OPERATOR)
+    with writing(shop.database) as session:
+        person = staff.get(session, email)
+        staff.grant(session, person, Role.AGENT, shop_of(session, "bakery"), "test")
+    page.goto(f"{shop.url}/console")
+    page.get_by_label("E-mail").fill("olga@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="All assistants")).to_be_visible()
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    accessible(page)
+    picture(page, "assistants")
+    page.emulate_media(color_scheme="dark")
+    accessible(page)
+    page.set_viewport_size({"width": 420, "height": 860})
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.set_viewport_size({"width": 1280, "height": 860})
+    row = page.get_by_role("row", name=re.compile("^shop"))
+    row.get_by_role("link", name=re.compile("waiting$")).click()
+    page.wait_for_url("**/console/shop/inbox?view=waiting")
+    for name, start in (("shop", "overview"), ("bakery", "inbox")):
+        page.get_by_role("link", name="All assistants").click()
+        page.get_by_role("table").get_by_role("link", name=name, exact=True).click()
+        page.wait_for_url(f"**/console/{name}/{start}")
 
 
 def test_pages_fit_a_narrow_screen(page: Page, shop: Shop, busy: dict[str, str]) -> None:

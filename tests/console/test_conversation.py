@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from feedback import assistants, conversations, corrections
+from feedback import assistants, conversations, corrections, staff
 from feedback.database import reading, writing
 from feedback.tables import FeedbackKind, MessageState, Role
 from tests.console.agents import acts, asks_for_a_person, correct, flagged, talked
@@ -244,3 +244,34 @@ def test_only_operators_are_led_to_the_adapters_page(
     page = mara.get(place(conversation)).text
     assert link not in page
     assert adapter.name in page
+
+
+def test_an_operator_takes_over_from_a_colleague_and_the_page_tells_it_once(
+    shop: Shop, mara: httpx.Client, nils: httpx.Client, olga: httpx.Client
+) -> None:
+    conversation, _ = talked(shop)
+    asks_for_a_person(shop, conversation)
+    mara.post(f"{place(conversation)}/take")
+    assert nils.post(f"{place(conversation)}/take").status_code == 409
+    assert "/take-over" not in nils.get(place(conversation)).text
+    assert nils.post(f"{place(conversation)}/take-over").status_code == 403
+    assert f'action="{place(conversation)}/take-over' in olga.get(place(conversation)).text
+    page = olga.post(f"{place(conversation)}/take-over").text
+    assert "Olga took over from Mara" in page
+    assert page.count("Customer asked") == 1 and "Olga took over<" not in page
+    assert "Your answer" in page and "Your answer" not in mara.get(place(conversation)).text
+    assert acts(shop)[-1] == "conversation.take_over"
+
+
+def test_the_page_tells_that_a_customer_waits_again_when_an_agent_is_shut_out(
+    shop: Shop, mara: httpx.Client, ada: httpx.Client
+) -> None:
+    conversation, _ = talked(shop)
+    asks_for_a_person(shop, conversation)
+    mara.post(f"{place(conversation)}/take")
+    with reading(shop.database) as session:
+        ident = staff.get(session, "mara@example.com").id
+    ada.post(f"/console/shop/people/{ident}/disable", data={"disabled": "true"})
+    page = ada.get(place(conversation)).text
+    assert "Mara may not answer here any more; the customer waits again" in page
+    assert page.count("Customer asked") == 1 and "for a person." in page

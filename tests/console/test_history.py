@@ -1,5 +1,7 @@
 """What was live when, and the way back."""
 
+import re
+
 import httpx
 
 from feedback import adapters, audit
@@ -50,3 +52,58 @@ def test_only_operators_with_their_token_roll_back(
     olga.headers["X-CSRF-Token"] = "0" * 64
     assert olga.post("/console/shop/rollback", data={"reason": "x"}).status_code == 403
     assert olga.post("/console/bakery/rollback", data={"reason": "x"}).status_code == 404
+
+
+def fields_of(page: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form that posts there, as the page came."""
+    form = page.partition(f'action="{action}"')[2].partition("</form>")[0]
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
+def test_two_operators_who_both_roll_back_do_it_once(
+    olga: httpx.Client, ada: httpx.Client, shop: Shop
+) -> None:
+    first, second = promoted_twice(shop)
+    forms = [
+        {
+            **fields_of(who.get("/console/shop/history").text, "/console/shop/rollback"),
+            "reason": "x",
+        }
+        for who in (olga, ada)
+    ]
+    assert all(form["expected"] == second for form in forms)
+    assert olga.post("/console/shop/rollback", data=forms[0]).status_code == 200
+    late = ada.post("/console/shop/rollback", data=forms[1])
+    assert late.status_code == 409
+    assert f"{first}&#39; is live now, not &#39;{second}" in late.text
+    with reading(shop.database) as session:
+        assert len(adapters.history(session, shop_of(session))) == 3
+
+
+def test_a_rollback_goes_only_to_what_the_page_named(olga: httpx.Client, shop: Shop) -> None:
+    first, second = promoted_twice(shop)
+    form = fields_of(olga.get("/console/shop/history").text, "/console/shop/rollback")
+    third = shop.publish("third")
+    for name in (third.name, second):  # the same is live again, but something else came before it
+        with writing(shop.database) as session:
+            adapter = adapters.get(session, name)
+            adapters.promote(session, shop_of(session), adapter, "jon", "meanwhile")
+    late = olga.post("/console/shop/rollback", data={**form, "reason": "x"})
+    assert late.status_code == 409
+    assert f"leads to &#39;{third.name}&#39; now, not to &#39;{first}" in late.text
+
+
+def test_a_promotion_is_refused_when_something_else_is_live_by_now(
+    olga: httpx.Client, shop: Shop
+) -> None:
+    first, second = shop.publish("first"), shop.publish("second")
+    path = f"/console/shop/candidates/{second.name}"
+    form = fields_of(olga.get(path).text, f"{path}/promote")
+    assert form["expected"] == "base"
+    with writing(shop.database) as session:
+        adapters.promote(session, shop_of(session), first, "jon", "meanwhile")
+    late = olga.post(f"{path}/promote", data={**form, "reason": "better"})
+    assert late.status_code == 409
+    assert "Nothing was done" in late.text
+    form = fields_of(olga.get(path).text, f"{path}/promote")
+    assert olga.post(f"{path}/promote", data={**form, "reason": "better"}).status_code == 200

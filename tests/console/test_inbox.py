@@ -73,6 +73,22 @@ def test_older_conversations_are_on_the_next_page(
     assert titles(mara.get(link).text) == ["one"]
 
 
+def test_older_hits_of_a_search_are_on_the_next_page(
+    shop: Shop, mara: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.console.inbox.PAGE", 2)
+    for name in ("one", "two", "three"):
+        talked(shop, "Is ORD-7 & ORD-8 here?", customer=name)
+    first = mara.get("/console/shop/inbox", params={"q": "ORD-7 & ORD-8"}).text
+    assert titles(first) == ["three", "two"]
+    assert "2+ conversations with" in first
+    link = first.split('class="button" href="')[1].split('"')[0].replace("&amp;", "&")
+    second = mara.get(link).text
+    assert titles(second) == ["one"]
+    assert "1 older conversation with" in second
+    assert "Older →" not in second
+
+
 def test_an_agent_of_one_assistant_sees_no_other_inbox(shop: Shop, mara: httpx.Client) -> None:
     with shop.client("bakery") as client:
         begin(client, customer="baker")

@@ -4,6 +4,8 @@ import re
 
 import httpx
 
+from feedback import staff
+from feedback.database import writing
 from tests.console.agents import talked
 from tests.service.conftest import Shop
 
@@ -40,3 +42,15 @@ def test_a_browser_that_reconnects_is_not_told_twice(shop: Shop, mara: httpx.Cli
         talked(shop, "Now", "bob")
         told = next(line for line in lines if line.startswith("id: "))
     assert told != f"id: {mark}"
+
+
+def test_a_page_left_open_hears_nothing_more_once_its_owner_is_shut_out(
+    shop: Shop, mara: httpx.Client
+) -> None:
+    with mara.stream("GET", stream_of(mara.get("/console/shop/inbox").text)) as events:
+        lines = events.iter_lines()
+        assert next(lines) == ": listening"
+        with writing(shop.database) as session:
+            staff.disable(session, staff.get(session, "mara@example.com"))
+        talked(shop, "Secret", "ann")
+        assert "event: changed" not in list(lines)

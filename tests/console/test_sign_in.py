@@ -8,11 +8,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from feedback import audit, staff
-from feedback.database import reading, writing
+from feedback import assistants, audit, sites, staff
+from feedback.audit import Actor
+from feedback.database import connect, reading, writing
 from feedback.tables import Role
 from service.app import create_app
 from service.settings import ServiceSettings
@@ -59,6 +61,56 @@ def test_every_wrong_attempt_gets_the_same_sentence_and_is_in_the_audit_log(shop
     with reading(shop.database) as session:
         found = audit.every(session, act="session.refused")
     assert len(found) == 8 and "paused" in found[0].detail["reason"]
+
+
+class Watching:
+    """Hashes as before, but first writes something else: nobody may hold the writers' lock now."""
+
+    def __init__(self, database: Engine) -> None:
+        self._others = connect(str(database.url), busy_timeout_seconds=0.2)
+
+    def verify(self, stored: str, password: str) -> bool:
+        with writing(self._others) as session:
+            audit.record(session, Actor("somebody else", "customer"), "test.write", "test")
+        return PasswordHasher().verify(stored, password)
+
+    def check_needs_rehash(self, stored: str) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("who", ["mara@example.com", "nobody@example.com"])
+def test_while_a_password_is_checked_others_may_write(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    hire(shop.database, "mara", Role.AGENT)
+    monkeypatch.setattr(staff, "HASHER", Watching(shop.database))
+    with client(shop.url) as browser:
+        for password in (PASSWORD, "wrong"):
+            form = {"email": who, "password": password}
+            answer = browser.post("/console/sign-in", data=form, follow_redirects=False)
+            assert answer.status_code in (303, 401)
+    with reading(shop.database) as session:
+        assert len(audit.every(session, act="test.write")) == 2
+
+
+def test_one_client_has_so_many_wrong_passwords_a_minute_whomever_it_names(
+    store: Engine, settings: ServiceSettings, shop: Shop
+) -> None:
+    email = hire(shop.database, "mara", Role.AGENT)
+    few = settings.model_copy(update={"sign_in_failures_per_minute": 2})
+    with serving(create_app(few, store)) as url, client(url) as browser:
+
+        def status(who: str, password: str) -> int:
+            form = {"email": who, "password": password}
+            return browser.post("/console/sign-in", data=form, follow_redirects=False).status_code
+
+        assert [status(email, PASSWORD) for _ in range(3)] == [303] * 3
+        assert [status(f"{n}@example.com", "wrong") for n in range(3)] == [401, 401, 429]
+        refused = browser.post("/console/sign-in", data={"email": email, "password": PASSWORD})
+    assert refused.status_code == 429 and 1 <= int(refused.headers["retry-after"]) <= 60
+    assert "SERVICE_SIGN_IN_FAILURES_PER_MINUTE" in refused.text
+    with reading(shop.database) as session:
+        assert len(audit.every(session, act="session.refused")) == 2
 
 
 def test_a_form_without_our_token_changes_nothing(shop: Shop, ada: httpx.Client) -> None:
@@ -201,6 +253,27 @@ def test_an_admin_makes_changes_and_revokes_a_site(shop: Shop, ada: httpx.Client
     with writing(shop.database) as session:
         entries = audit.every(session, act="site.create")
     assert len(entries) == 1
+
+
+def test_an_admin_gives_a_site_its_own_wordings_and_changes_them(
+    shop: Shop, ada: httpx.Client
+) -> None:
+    form = {"name": "Web", "origins": "https://shop.example", "texts": "persn: Talk to Mara"}
+    bad = ada.post("/console/shop/sites", data=form)
+    assert bad.status_code == 422 and "Found the wording &#39;persn&#39;" in bad.text
+    ada.post("/console/shop/sites", data={**form, "texts": "person: Talk to Mara\r\nsend: Go\r\n"})
+    with reading(shop.database) as session:
+        [site] = sites.every(session, assistants.get(session, "shop"))
+    assert site.look["texts"] == {"person": "Talk to Mara", "send": "Go"}
+    shown = ada.get("/console/shop/sites").text
+    assert "person: Talk to Mara\nsend: Go" in shown
+    assert "Names: ahead, best, busy" in shown
+    del form["texts"]  # a form without the field leaves them alone; an empty field takes them away
+    path = f"/console/shop/sites/{site.id}"
+    for sent, kept in ((form, site.look["texts"]), ({**form, "texts": ""}, {})):
+        assert ada.post(path, data=sent).status_code == 200
+        with reading(shop.database) as session:
+            assert sites.get(session, site.id).look["texts"] == kept
 
 
 def test_the_audit_page_filters_and_exports(shop: Shop, ada: httpx.Client) -> None:

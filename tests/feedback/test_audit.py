@@ -1,8 +1,12 @@
 """The audit log only grows: the database itself refuses anything else."""
 
+import ast
 import csv
+import getpass
 import io
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -67,3 +71,27 @@ def test_the_export_is_a_table_in_which_formulas_do_nothing(database_engine: Eng
         rows = list(csv.DictReader(io.StringIO(audit.as_csv(audit.every(session)))))
     assert rows[0]["subject"] == "'=HYPERLINK(1)"
     assert rows[0]["detail"] == '{"reason": "a, b"}'
+
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = sorted(
+    path
+    for package in ("feedback", "service", "evals", "training")
+    for path in (ROOT / package).rglob("*commands.py")
+)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_whatever_a_command_writes_it_also_writes_into_the_audit_log(path: Path) -> None:
+    for block in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(block, ast.With) and "writing(" in ", ".join(map(ast.unparse, block.items)):
+            calls = {ast.unparse(c.func) for c in ast.walk(block) if isinstance(c, ast.Call)}
+            assert calls & {"audit.record", "_note"}, f"{path.name}, line {block.lineno}"
+
+
+def test_a_machines_user_without_a_name_is_told_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert audit.here() == Actor(f"user {os.getuid()}", "command line")

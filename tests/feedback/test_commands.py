@@ -12,11 +12,21 @@ from sqlalchemy import Engine
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from feedback import adapter_commands, adapters, assistants, commands, corrections, datasets
+from feedback import (
+    adapter_commands,
+    adapters,
+    assistants,
+    audit,
+    commands,
+    corrections,
+    cycles,
+    datasets,
+)
 from feedback.database import reading, writing
-from feedback.errors import Invalid, NotFound
+from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Adapter, Assistant
 from tests.feedback.said import NIGHT, SHOES, answered, built_adapter, corrected
+from training.commands import app as training_app
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "puddle_and_pine"
 
@@ -176,7 +186,11 @@ def test_promoting_and_rolling_back_say_what_changed(shop: list[Adapter]) -> Non
     one, two = (adapter.name for adapter in shop)
     assert f"Promotion 1: base → {one}, by mara." in run(app, "promote", one, *who)
     assert "No service has reported yet" in run(app, "promote", two, *who)
-    assert f"Promotion 3: {two} → {one}" in run(app, "rollback", *who)
+    with pytest.raises(Conflict, match="is live now"):
+        run(app, "rollback", "--expected", one, *who)
+    with pytest.raises(Conflict, match="is live now"):
+        run(app, "promote", one, "--expected", "base", *who)
+    assert f"Promotion 3: {two} → {one}" in run(app, "rollback", "--expected", two, *who)
     shown = run(app, "rollback", "--to", "base", *who)
     assert f"Promotion 4: {one} → base" in shown
     assert "needs no swap" in shown
@@ -228,3 +242,60 @@ def test_with_two_assistants_one_must_be_named(shop: list[Adapter]) -> None:
 def test_a_mapping_that_is_no_pair_is_explained(assistant: Assistant, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="expected field=Column"):
         feedback("import", "tickets", str(tmp_path / "x.csv"), "--map", "question")
+
+
+def acts() -> list[tuple[str, str, str | None, Any]]:
+    """What the log says, oldest first: act, subject, assistant, who is said to do it."""
+    with reading() as session:
+        entries = audit.every(session, limit=None)
+        names = {each.id: each.name for each in assistants.every(session)}
+    assert {entry.role for entry in entries} <= {"command line"}
+    return [
+        (one.act, one.subject, names.get(one.assistant_id or ""), one.detail.get("by"))
+        for one in reversed(entries)
+    ]
+
+
+def test_what_staff_do_on_the_command_line_is_in_the_audit_log(
+    assistant: Assistant, database_engine: Engine, shop: list[Adapter]
+) -> None:
+    with writing(database_engine) as session:
+        asked, answer = answered(session, assistant, SHOES)
+    _, second = shop
+    wait = ["--reason", "Better.", "--wait", "0"]
+    run(adapter_commands.app, "promote", second.name, "--by", "olga", *wait)
+    run(adapter_commands.app, "rollback", "--by", "olga", *wait)
+    key = as_json(
+        commands.app, "keys", "create", "--role", "agent", "--name", "web", "--assistant", "shop"
+    )
+    feedback("keys", "revoke", key["id"])
+    feedback("assistants", "create", "bakery", "--prompt", "Bake.", "--by", "olga")
+    feedback("assistants", "set-prompt", "bakery", "Bake well.", "--by", "olga")
+    exam = str(EXAMPLES / "tickets.jsonl")
+    feedback("import", "tickets", exam, "-a", "bakery", "--dry-run")
+    feedback("import", "tickets", exam, "-a", "bakery")
+    feedback("tickets", "retire", "t07", "-a", "bakery")
+    feedback("give", "demonstrate", asked.id, "In yellow.", "--author", "mara")
+    feedback("give", "approve", answer.id, "--author", "mara")
+    with reading(database_engine) as session:
+        word = corrections.about_message(session, answer.id)[0]
+    feedback("give", "withdraw", word.id, "--author", "mara")
+    run(training_app, "request", "-a", "shop", "--by", "olga")
+    with reading(database_engine) as session:
+        [cycle] = cycles.every(session, assistant)
+    run(training_app, "stop", cycle.id, "--by", "olga")
+    assert acts() == [
+        ("adapter.promote", second.name, "shop", "olga"),
+        ("adapter.roll_back", "base", "shop", "olga"),
+        ("key.create", f"key {key['id']}", "shop", None),
+        ("key.revoke", f"key {key['id']}", "shop", None),
+        ("assistant.create", "bakery", "bakery", "olga"),
+        ("assistant.change", "bakery: prompt", "bakery", "olga"),
+        ("import.tickets", "file tickets.jsonl", "bakery", None),
+        ("ticket.retire", "ticket t07", "bakery", None),
+        ("feedback.demonstration", f"message {asked.id}", "shop", "mara"),
+        ("feedback.approval", f"message {answer.id}", "shop", "mara"),
+        ("feedback.withdraw", f"message {answer.id}", "shop", "mara"),
+        ("cycle.request", f"cycle {cycle.id}", "shop", "olga"),
+        ("cycle.stop", f"cycle {cycle.id}", "shop", "olga"),
+    ]

@@ -2,13 +2,23 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlmodel import Session
 
 from feedback import adapters, corrections, datasets, handovers, rates
 from feedback.desk_tables import HandoverReason
 from feedback.rates import Counts
-from feedback.tables import Adapter, Assistant, Conversation, FeedbackKind, FlagReason, Role, now
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    FlagReason,
+    Role,
+    now,
+)
 from tests.feedback.said import answered, built_adapter, corrected
 
 
@@ -57,6 +67,35 @@ def test_conversations_are_counted_by_day_and_adapter(
         None: {today - timedelta(days=2): Counts(2, 2, 1, 1, 1)},
         adapter.id: {today: Counts(1)},
     }
+
+
+def test_what_customers_disliked_counts_once_and_what_agents_flag_does_not(
+    assistant: Assistant, session: Session
+) -> None:
+    def flag_rate() -> float | None:
+        found = rates.by_adapter(session, assistant, rates.month_ago())
+        return rates.total(found[None].values()).flag_rate
+
+    def answer() -> str:
+        return answered(session, assistant, "Where is my parcel?")[1].id
+
+    def say(kind: FeedbackKind, message: str, author: str, role: Role, **what: Any) -> Feedback:
+        return corrections.give(session, message, kind, author, role, **what)
+
+    disliked, by_agent, liked, _ = (answer() for _ in range(4))
+    say(FeedbackKind.FLAG, by_agent, "mara", Role.AGENT, reason=FlagReason.WRONG_FACT)
+    say(FeedbackKind.RATING, by_agent, "mara", Role.AGENT, value=-1)
+    say(FeedbackKind.RATING, liked, "c", Role.CUSTOMER, value=1)
+    assert flag_rate() == 0
+    thumb = say(FeedbackKind.RATING, disliked, "c", Role.CUSTOMER, value=-1)
+    assert flag_rate() == 0.25
+    say(FeedbackKind.FLAG, disliked, "c", Role.CUSTOMER, reason=FlagReason.TONE)
+    assert flag_rate() == 0.25
+    say(FeedbackKind.RATING, liked, "c", Role.CUSTOMER, value=-1)
+    assert flag_rate() == 0.5
+    say(FeedbackKind.RATING, liked, "c", Role.CUSTOMER, value=1)
+    corrections.withdraw(session, thumb.id, "c")
+    assert flag_rate() == 0.25
 
 
 def test_rates_are_shares_and_nothing_where_nobody_spoke() -> None:

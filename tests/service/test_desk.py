@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -113,6 +115,22 @@ def test_two_agents_cannot_take_one_conversation(
     assert customer.get(f"/v1/conversations/{talk}").json()["person"] == "Mara"
 
 
+def test_an_operator_takes_over_from_an_agent_and_an_agent_cannot(
+    shop: Shop, customer: httpx.Client, mara: httpx.Client
+) -> None:
+    talk = begin(customer)["id"]
+    mara.post(f"/v1/conversations/{talk}/take")
+    with personal(shop, "nils") as nils, personal(shop, "olga", Role.OPERATOR) as olga:
+        assert nils.post(f"/v1/conversations/{talk}/take-over").status_code == 403
+        taken = olga.post(f"/v1/conversations/{talk}/take-over")
+        assert taken.status_code == 201, taken.text
+    assert customer.get(f"/v1/conversations/{talk}").json()["person"] == "Olga"
+    assert mara.post(f"/v1/conversations/{talk}/replies", json={"text": "Hi"}).status_code == 409
+    with reading(shop.database) as session:
+        entry = audit.every(session, act="conversation.take_over")[0]
+    assert (entry.actor, entry.detail) == ("olga@example.com", {"holder": "mara@example.com"})
+
+
 def test_the_bot_falls_silent_in_the_middle_of_a_word_and_stays_silent_when_asked_again(
     shop: Shop, customer: httpx.Client, mara: httpx.Client, engine: StandInEngine
 ) -> None:
@@ -131,6 +149,32 @@ def test_the_bot_falls_silent_in_the_middle_of_a_word_and_stays_silent_when_aske
     assert again["answer"] is None and again["conversation"]["handling"] == "person"
     said = mara.get(f"/v1/conversations/{talk}").json()["messages"]
     assert [m["state"] for m in said if m["speaker"] == "assistant"] == ["interrupted"]
+
+
+def test_a_live_stream_ends_for_staff_who_are_shut_out_and_for_visitors_of_a_revoked_site(
+    shop: Shop,
+) -> None:
+    with writing(shop.database) as session:
+        site = sites.create(session, assistants.get(session, "shop"), "Web", [ORIGIN])
+    with httpx.Client(base_url=shop.url, timeout=30, trust_env=False) as visitor:
+        token = visitor.post(f"/v1/widget/{site.public_key}/visitors", json={}).json()["token"]
+        visitor.headers["Authorization"] = f"Bearer {token}"
+        talk = begin(visitor)["id"]
+        path = f"/v1/conversations/{talk}/events"
+        with personal(shop, "nils") as nils, nils.stream("GET", path) as response:
+            told = events(response)
+            assert next(told)[0] == "conversation"
+            with writing(shop.database) as session:
+                staff.disable(session, staff.get(session, "nils@example.com"))
+            ask(visitor, talk, "Is he gone?")
+            assert [data for _, data in told if "gone" in str(data)] == []
+        with visitor.stream("GET", f"{path}?after=9") as response:
+            told = events(response)
+            assert next(told)[0] == "conversation"
+            with writing(shop.database) as session:
+                sites.revoke(session, sites.get(session, site.id))
+            assert list(told) == []
+        assert visitor.get(path).status_code == 401
 
 
 def test_the_customer_sees_the_agents_words_live_and_the_bot_again_afterwards(
@@ -165,6 +209,21 @@ def test_a_closed_conversation_opens_again_with_the_customers_next_message(
     talk = begin(customer)["id"]
     mara.post(f"/v1/conversations/{talk}/take")
     assert mara.post(f"/v1/conversations/{talk}/close").json()["handling"] == "closed"
+    assert ask(customer, talk, "One more thing").json()["answer"]["text"]
+    assert handling(customer, talk) == "bot"
+
+
+def test_a_customer_closes_their_own_conversation_and_leaves_the_queue(
+    customer: httpx.Client, mara: httpx.Client
+) -> None:
+    talk = begin(customer)["id"]
+    customer.post(f"/v1/conversations/{talk}/handover", json={})
+    waiting = {"view": "waiting"}
+    assert [row["id"] for row in mara.get("/v1/conversations", params=waiting).json()] == [talk]
+    closed = customer.post(f"/v1/conversations/{talk}/close")
+    assert (closed.status_code, closed.json()["handling"]) == (201, "closed")
+    assert mara.get("/v1/conversations", params=waiting).json() == []
+    assert customer.post(f"/v1/conversations/{talk}/close").status_code == 201
     assert ask(customer, talk, "One more thing").json()["answer"]["text"]
     assert handling(customer, talk) == "bot"
 
@@ -207,7 +266,11 @@ def test_an_answer_from_scratch_is_a_demonstration_once_per_question(
     mara.post(f"/v1/conversations/{talk}/take")
     for text in ("At ten.", "On Sundays at noon."):
         mara.post(f"/v1/conversations/{talk}/replies", json={"text": text})
-    assert taught(shop, question) == [("demonstration", "At ten.", "mara@example.com")]
+    told = ["At ten.", "At ten.\n\nOn Sundays at noon."]  # the second in place of the first
+    assert taught(shop, question) == [("demonstration", text, "mara@example.com") for text in told]
+    with reading(shop.database) as session:
+        states = [str(word.state) for word in corrections.about_message(session, question)]
+    assert states == ["superseded", "active"]
 
 
 def test_no_customer_ever_sees_a_draft(customer: httpx.Client, mara: httpx.Client) -> None:
@@ -268,6 +331,24 @@ def visitor(shop: Shop, site: str, **who: str) -> httpx.Client:
     assert made.status_code == 201, made.text
     headers = {"Authorization": f"Bearer {made.json()['token']}"}
     return httpx.Client(base_url=shop.url, headers=headers, timeout=30, trust_env=False)
+
+
+def test_an_admin_changes_a_site_over_the_api(shop: Shop) -> None:
+    with shop.client("admin") as admin:
+        body = {"name": "Web", "origins": [ORIGIN], "look": {"texts": {"send": "Go"}}}
+        made = admin.post("/v1/sites", json=body).json()
+        path = f"/v1/sites/{made['id']}"
+        changed = admin.patch(path, json={"look": {"language": "de"}}).json()
+        assert changed["look"] == {**made["look"], "language": "de"}
+        assert (changed["origins"], changed["public_key"]) == ([ORIGIN], made["public_key"])
+        changed = admin.patch(path, json={"look": {"texts": {"you": "Guest"}}}).json()
+        assert changed["look"]["texts"] == {"you": "Guest"}
+        for look in ({"texts": {"sned": "Go"}}, {"size": 3}, {"texts": 3}):
+            assert admin.patch(path, json={"look": look}).status_code == 422
+    with shop.client("bakery operator") as other:
+        assert other.patch(path, json={}).status_code == 403
+    with reading(shop.database) as session:
+        assert len(audit.every(session, act="site.change")) == 2
 
 
 def test_a_visitor_reaches_their_own_conversations_and_no_others(shop: Shop, site: str) -> None:
@@ -361,6 +442,33 @@ def test_the_customer_says_how_it_was_and_takes_the_transcript_home(
     assert (
         agent.post(f"/v1/conversations/{talk}/satisfaction", json={"value": 1}).status_code == 403
     )
+
+
+@pytest.mark.parametrize(
+    ("look", "query", "you"),
+    [
+        ("auto", "", "You"),
+        ("de", "", "Sie"),
+        ("de", "?language=ar", "أنت"),
+        ("auto", "?language=es", "Tú"),
+    ],
+)
+def test_the_transcript_is_in_the_customers_language_and_the_desks_time(
+    shop: Shop, site: str, look: str, query: str, you: str
+) -> None:
+    configure(shop.database, timezone="Asia/Tokyo")
+    with writing(shop.database) as session:
+        found = sites.of_key(session, site)
+        found.look = {**found.look, "language": look}
+    with visitor(shop, site) as one:
+        begun = begin(one)
+        ask(one, begun["id"], "Hello there")
+        kept = one.get(f"/v1/conversations/{begun['id']}/transcript{query}").text
+        refused = one.get(f"/v1/conversations/{begun['id']}/transcript?language=xx")
+    local = datetime.fromisoformat(begun["created_at"]).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert f"{local:%Y-%m-%d %H:%M} JST" in kept.splitlines()[0]
+    assert kept.splitlines()[2].startswith(f"{you} ({local:%H:}")
+    assert refused.status_code == 422
 
 
 def test_the_review_queue_works_over_the_api(

@@ -117,6 +117,20 @@ def test_fifty_promotions_and_rollbacks_leave_a_whole_history(
     eventually(lambda: voice(customer) == history[0]["adapter"])
 
 
+def test_an_act_on_something_else_than_was_seen_is_refused(
+    shop: Shop, operator: httpx.Client
+) -> None:
+    first, second = shop.publish("first"), shop.publish("second")
+    asked = {"adapter": first.name, "reason": "x", "expected": second.name}
+    refused = operator.post("/v1/promotions", json=asked)
+    assert refused.status_code == 409
+    assert "'base' is live now" in refused.json()["error"]["message"]
+    assert operator.post("/v1/promotions", json={**asked, "expected": "base"}).status_code == 201
+    back = {"reason": "x", "expected": "base"}
+    assert operator.post("/v1/rollbacks", json=back).status_code == 409
+    assert operator.post("/v1/rollbacks", json={**back, "expected": first.name}).status_code == 201
+
+
 def test_promoting_what_is_live_or_unknown_is_refused_with_a_sentence(
     shop: Shop, operator: httpx.Client
 ) -> None:

@@ -1,8 +1,11 @@
 """Who may call what: every route with every role, and nobody across assistants."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 from fastapi.routing import APIRoute
 
 from feedback.tables import Role
@@ -10,6 +13,16 @@ from service.app import create_app
 from service.permissions import Allow
 from tests.service.conftest import Shop
 from tests.service.talk import ask, begin
+from tests.service.world import (
+    PLACE,
+    World,
+    filled,
+    flat,
+    made_up,
+    personal_key,
+    status_and_text,
+    without_ids,
+)
 
 CUSTOMER, AGENT, OPERATOR, ADMIN = map(str, Role)
 EVERYONE = {CUSTOMER, AGENT, OPERATOR, ADMIN}
@@ -50,10 +63,11 @@ EXPECTED = {
     "GET /v1/conversations/{conversation_id}/events": EVERYONE,
     "GET /v1/conversations/{conversation_id}/transcript": EVERYONE,
     "POST /v1/conversations/{conversation_id}/handover": EVERYONE,
-    "POST /v1/conversations/{conversation_id}/satisfaction": EVERYONE,
+    "POST /v1/conversations/{conversation_id}/satisfaction": {CUSTOMER},
     "POST /v1/conversations/{conversation_id}/take": STAFF,
+    "POST /v1/conversations/{conversation_id}/take-over": OPERATORS,
     "POST /v1/conversations/{conversation_id}/release": STAFF,
-    "POST /v1/conversations/{conversation_id}/close": STAFF,
+    "POST /v1/conversations/{conversation_id}/close": EVERYONE,
     "POST /v1/conversations/{conversation_id}/drafts": STAFF,
     "POST /v1/conversations/{conversation_id}/replies": STAFF,
     "POST /v1/reviews": STAFF,
@@ -72,11 +86,53 @@ EXPECTED = {
     "POST /v1/staff/{person}/enable": ADMINS,
     "GET /v1/sites": OPERATORS,
     "POST /v1/sites": ADMINS,
+    "PATCH /v1/sites/{site_id}": ADMINS,
     "POST /v1/sites/{site_id}/revoke": ADMINS,
     "GET /v1/audit": ADMINS,
     "GET /v1/audit.csv": ADMINS,
 }
-DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+SENT: dict[str, dict[str, Any]] = {
+    "POST /v1/conversations": {"assistant": "{assistant}"},
+    "POST /v1/conversations/{conversation_id}/messages": {"text": "Hello"},
+    "POST /v1/chat/completions": {
+        "model": "{assistant}",
+        "messages": [{"role": "user", "content": "Hello"}],
+    },
+    "POST /v1/messages/{message_id}/ratings": {"value": -1},
+    "POST /v1/messages/{message_id}/flags": {"reason": "tone"},
+    "POST /v1/messages/{message_id}/corrections": {"text": "Better so."},
+    "POST /v1/messages/{message_id}/demonstrations": {"text": "Better so."},
+    "POST /v1/messages/{message_id}/approvals": {},
+    "POST /v1/promotions": {"adapter": "{name}", "reason": "why not"},
+    "POST /v1/rollbacks": {"reason": "why not", "assistant": "{assistant}"},
+    "POST /v1/cycles": {"assistant": "{assistant}"},
+    "POST /v1/tickets": {
+        "assistant": "{assistant}",
+        "name": "of {conversation_id}",
+        "context": [{"role": "user", "content": "May I?"}],
+        "reference": "You may.",
+    },
+    "POST /v1/conversations/{conversation_id}/handover": {},
+    "POST /v1/conversations/{conversation_id}/satisfaction": {"value": 5},
+    "POST /v1/conversations/{conversation_id}/replies": {"text": "Hello", "draft_id": "{draft_id}"},
+    "POST /v1/reviews/{review_id}/verdicts": {"verdict": "approved"},
+    "POST /v1/widget/{site_key}/visitors": {},
+    "POST /v1/staff": {
+        "assistant": "{assistant}",
+        "email": "new-{conversation_id}@example.com",
+        "name": "New",
+        "role": "agent",
+    },
+    "POST /v1/staff/{person}/role": {"role": "operator", "assistant": "{assistant}"},
+    "POST /v1/sites": {
+        "assistant": "{assistant}",
+        "name": "New",
+        "origins": ["https://new.example"],
+    },
+}
+"""What a call needs besides its path, so that it is refused for who calls and not for its shape."""
+FOR_API_KEYS = {"POST /v1/chat/completions"}
+"""Not for visitors, although they are customers: the door trusts the caller with a customer's name."""
 
 
 def routes(app: Any) -> dict[str, APIRoute]:
@@ -85,45 +141,122 @@ def routes(app: Any) -> dict[str, APIRoute]:
     }
 
 
-def flat(found: Any) -> list[tuple[str, APIRoute]]:
-    pairs = []
-    for route in found:
-        if isinstance(route, APIRoute):
-            pairs.append((route.path, route))
-        elif hasattr(route, "original_router"):
-            pairs += flat(route.original_router.routes)
-    return pairs
+def of_the_api(shop: Shop, settings: Any) -> dict[str, APIRoute]:
+    found = routes(create_app(settings, shop.database))
+    return {name: route for name, route in found.items() if " /console" not in name}
+
+
+def names_an_assistant(route: APIRoute) -> bool:
+    return "assistant" in [one.name for one in route.dependant.query_params]
+
+
+@pytest.fixture
+def world(shop: Shop) -> World:
+    return World(shop)
+
+
+@pytest.fixture
+def client(shop: Shop) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=shop.url, trust_env=False, timeout=30) as client:
+        yield client
+
+
+def call(
+    client: httpx.Client, token: str, name: str, ids: dict[str, str], query: bool = False
+) -> tuple[int, str]:
+    """The route called with these ids, in its path, its query and its body."""
+    method, path = name.split(" ")
+    more: dict[str, Any] = {"headers": {"Authorization": f"Bearer {token}"}} if token else {}
+    if query:
+        more["params"] = {"assistant": ids["{assistant}"]}
+    if name in SENT:
+        more["json"] = filled(SENT[name], ids)
+    return status_and_text(client, method, filled(path, ids), **more)
 
 
 def test_every_route_is_in_the_table_and_states_the_roles_it_says(
     shop: Shop, settings: Any
 ) -> None:
-    found = routes(create_app(settings, shop.database))
-    found = {name: route for name, route in found.items() if " /console" not in name}
+    found = of_the_api(shop, settings)
     assert set(found) == set(EXPECTED)
+    assert set(SENT) == {name for name, route in found.items() if route.body_field}
     for name, route in found.items():
         allows = [d.call for d in route.dependant.dependencies if isinstance(d.call, Allow)]
         stated = {str(role) for role in allows[0].roles} if allows else "anyone"
         assert stated == EXPECTED[name], name
 
 
-def test_every_role_gets_through_or_is_refused_as_the_table_says(shop: Shop) -> None:
-    with httpx.Client(base_url=shop.url, trust_env=False, timeout=30) as client:
-        for name in sorted(EXPECTED):
-            method, path = name.split(" ")
-            path = path.replace("{", "").replace("}", "")
-            stranger = client.request(method, path, json={})
-            assert (stranger.status_code == 401) == (EXPECTED[name] != "anyone"), name
-            for role in Role:
-                headers = {"Authorization": f"Bearer {shop.keys[role]}"}
-                response = client.request(method, path, json={}, headers=headers)
-                status = response.status_code
-                if "belongs to nobody" in response.text:
-                    continue  # a person's act: tests/service/test_desk.py has personal keys
-                if EXPECTED[name] == "anyone" or role in EXPECTED[name]:
-                    assert status not in (401, 403), (name, role, status)
-                else:
-                    assert status == 403, (name, role, status)
+def test_every_role_of_the_shop_is_let_through_to_real_ids_or_refused_as_the_table_says(
+    shop: Shop, settings: Any, world: World, client: httpx.Client
+) -> None:
+    tokens = {"visitor": world.visitor, CUSTOMER: shop.keys["customer"]}
+    for role in (Role.AGENT, Role.OPERATOR, Role.ADMIN):
+        tokens[str(role)] = personal_key(shop, f"the-{role}", role, "shop")
+    for name, route in of_the_api(shop, settings).items():
+        stranger, _ = call(client, "", name, world.ids("nobody"))
+        assert (stranger == 401) == (EXPECTED[name] != "anyone"), name
+        for who, token in tokens.items():
+            ids = world.ids(f"the-{who}@example.com")
+            status, text = call(client, token, name, ids, names_an_assistant(route))
+            if is_let_through(who, CUSTOMER if who == "visitor" else who, name):
+                # 409: it is as it is told to be already
+                assert status < 400 or status == 409, (name, who, status, text)
+            else:
+                assert status == 403, (name, who, status, text)
+
+
+def is_let_through(who: str, role: str, name: str) -> bool:
+    if "visitor" in who and name in FOR_API_KEYS:
+        return False
+    return EXPECTED[name] == "anyone" or role in EXPECTED[name]
+
+
+@dataclass(frozen=True)
+class Stranger:
+    who: str
+    role: str
+    token: str
+
+
+def strangers(shop: Shop, world: World) -> tuple[list[Stranger], list[Stranger]]:
+    """Everybody of the bakery, and the shop's other customers."""
+    of_the_bakery = [
+        Stranger("the bakery's site", CUSTOMER, shop.keys["bakery"]),
+        Stranger("a visitor of the bakery", CUSTOMER, world.visitor_of_the_bakery),
+    ]
+    for role in (Role.AGENT, Role.OPERATOR, Role.ADMIN):
+        token = personal_key(shop, f"baker-{role}", role, "bakery")
+        of_the_bakery.append(Stranger(f"{role} of the bakery", str(role), token))
+    of_the_shop = [
+        Stranger("another site of the shop", CUSTOMER, shop.keys["other site"]),
+        Stranger("another visitor of the shop", CUSTOMER, world.other_visitor),
+    ]
+    return of_the_bakery, of_the_shop
+
+
+def test_a_stranger_cannot_tell_a_real_id_from_a_made_up_one(
+    shop: Shop, settings: Any, world: World, client: httpx.Client
+) -> None:
+    of_the_bakery, of_the_shop = strangers(shop, world)
+    asked = set()
+    for name, route in of_the_api(shop, settings).items():
+        query = names_an_assistant(route)
+        if EXPECTED[name] == "anyone" or not (query or PLACE.search(f"{name} {SENT.get(name)}")):
+            continue
+        private = "{conversation_id}" in name or "{message_id}" in name
+        for stranger in [*of_the_bakery, *(of_the_shop if private else [])]:
+            real = world.ids("mara@example.com")
+            other = made_up(real)
+            status, text = call(client, stranger.token, name, real, query)
+            _, told = call(client, stranger.token, name, other, query)
+            let_through = is_let_through(stranger.who, stranger.role, name)
+            assert status == (404 if let_through else 403), (name, stranger.who, text)
+            assert without_ids(text, real) == without_ids(told, other), (name, stranger.who)
+            asked.add(name)
+    assert {name for name in EXPECTED if "{" in name} - asked == {
+        "GET /v1/widget/{site_key}",
+        "POST /v1/widget/{site_key}/visitors",
+    }
 
 
 def test_a_customer_sees_only_what_its_own_key_began(shop: Shop, customer: httpx.Client) -> None:
@@ -135,6 +268,7 @@ def test_a_customer_sees_only_what_its_own_key_began(shop: Shop, customer: httpx
             assert client.get(path).status_code == 404
             assert client.get(f"{path}/messages/{message}").status_code == 404
             assert ask(client, conversation, "Me too").status_code == 404
+            assert client.post(f"{path}/close").status_code == 404
             rated = client.post(f"/v1/messages/{message}/ratings", json={"value": 1})
             assert rated.status_code == 404
 

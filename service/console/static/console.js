@@ -128,17 +128,32 @@
     event.preventDefault();
   });
 
-  // Live: data-live="/console/…/live" listens for server-sent events; htmx elements with
-  // hx-trigger="live from:body" load themselves anew when something changed.
-  let source;
+  // Live: data-live="/console/…/live?seen=…" listens for server-sent events; htmx elements with
+  // hx-trigger="live from:body" load themselves anew when something changed. Browsers allow few connections
+  // to a host, so only a page that is seen keeps one; what happened meanwhile is told when it is seen again.
+  let source, timer, pauseSeconds = 0;
   function listen() {
-    const element = $("[data-live]");
-    if (!element) return;
+    clearTimeout(timer);
     source?.close();
+    const element = $("[data-live]");
+    if (!element || document.hidden) return;
     source = new EventSource(element.dataset.live);
-    source.addEventListener("changed", () => document.body.dispatchEvent(new CustomEvent("live")));
-    addEventListener("pagehide", () => source.close(), { once: true });
+    source.addEventListener("open", () => { pauseSeconds = 0; });
+    source.addEventListener("changed", (event) => {
+      const from = $("[data-live]");
+      if (from) from.dataset.live = from.dataset.live.replace(/seen=[^&]*/, `seen=${encodeURIComponent(event.lastEventId)}`);
+      document.body.dispatchEvent(new CustomEvent("live"));
+    });
+    // A browser gives up for good when a proxy answers in the service's place.
+    source.addEventListener("error", () => {
+      source.close();
+      pauseSeconds = Math.min(60, pauseSeconds * 2 || 1);
+      timer = setTimeout(listen, pauseSeconds * (500 + 500 * Math.random()));
+    });
   }
+  document.addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => { clearTimeout(timer); source?.close(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 
   // A part in which somebody has opened a form is not fetched anew under their hands.
   document.addEventListener("htmx:beforeRequest", (event) => {
