@@ -155,6 +155,18 @@ def messages_of_all(session: Session, conversation_ids: list[str]) -> dict[str, 
     return said
 
 
+def not_being_written(session: Session, answer_ids: list[str]) -> set[str]:
+    """Those of these answers that somebody has ended."""
+    ended: set[str] = set()
+    for start in range(0, len(answer_ids), QUERY_IDS):
+        query = select(Message.id).where(
+            col(Message.id).in_(answer_ids[start : start + QUERY_IDS]),
+            Message.state != MessageState.WRITING,
+        )
+        ended.update(session.exec(query))
+    return ended
+
+
 def message(session: Session, message_id: str) -> Message:
     """One message, or NotFound."""
     found = session.get(Message, message_id)
@@ -180,17 +192,23 @@ def say(
     return row
 
 
-def _note(conversation: Conversation, message: Message) -> None:
-    """Keep what lists of conversations show: what was said last, and how sure the bot was."""
+def noted(message: Message, lowest_confidence: float | None) -> dict[str, Any]:
+    """What lists of conversations show once this was said: the last words, and how sure the bot was."""
     if message.state in UNSEEN:
-        return
-    conversation.last_message_at = message.finished_at or message.created_at
+        return {}
+    shown: dict[str, Any] = {"last_message_at": message.finished_at or message.created_at}
     if message.text:
-        conversation.last_text = message.text[:160]
+        shown["last_text"] = message.text[:160]
     if (sure := confidence(message)) is not None:
-        conversation.lowest_confidence = min(sure, conversation.lowest_confidence or 1.0)
+        shown["lowest_confidence"] = min(sure, lowest_confidence or 1.0)
     if message.speaker == Speaker.ASSISTANT:
-        conversation.reviewed_at = None
+        shown["reviewed_at"] = None
+    return shown
+
+
+def _note(conversation: Conversation, message: Message) -> None:
+    for name, value in noted(message, conversation.lowest_confidence).items():
+        setattr(conversation, name, value)
 
 
 def confidence(answer: Message) -> float | None:

@@ -6,6 +6,7 @@ Kept in `assistant.desk`. Pure: nothing here reads a row or the clock.
 import unicodedata
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -113,13 +114,13 @@ def why_hand_over(desk: Desk, question: str, answer: str = "") -> tuple[Handover
     """Why a person should take over after this exchange, with the words that say so; or None."""
     asked, said = _plain(question), _plain(answer)
     for phrase in desk.customer_asks:
-        if _plain(phrase) in asked:
+        if _phrase(phrase) in asked:
             return HandoverReason.CUSTOMER_ASKED, f"said “{phrase}”"
     for rule in desk.rules:
-        if any(_plain(phrase) in asked for phrase in rule.phrases):
+        if any(_phrase(phrase) in asked for phrase in rule.phrases):
             return HandoverReason.RULE, rule.name
     for phrase in desk.bot_cannot:
-        if _plain(phrase) in said:
+        if _phrase(phrase) in said:
             return HandoverReason.BOT_CANNOT, f"said “{phrase}”"
     return None
 
@@ -129,6 +130,12 @@ def _plain(text: str) -> str:
     parts = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "'"))
     bare = "".join(each for each in parts if not unicodedata.combining(each))
     return " ".join(bare.split())
+
+
+@lru_cache(maxsize=1000)
+def _phrase(text: str) -> str:
+    """A desk's phrases are compared with every message."""
+    return _plain(text)
 
 
 def is_open(desk: Desk, at: datetime) -> bool:

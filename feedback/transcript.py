@@ -4,18 +4,31 @@ If these three ever disagreed on a single token, training would teach what servi
 """
 
 from collections.abc import Iterable
+from typing import Protocol
 
-from feedback.tables import UNSEEN, Message, MessageState, Speaker
+from feedback.tables import UNSEEN, MessageState, Speaker
 
 ModelMessages = list[dict[str, str]]
 """What a chat template takes: [{"role": "system" | "user" | "assistant", "content": str}, …]."""
+
+
+class Said(Protocol):
+    """What of a message the model may come to see: its row, or only these columns."""
+
+    @property
+    def speaker(self) -> str: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def state(self) -> str: ...  # noqa: D102
+
 
 ROLES = {Speaker.CUSTOMER: "user", Speaker.ASSISTANT: "assistant", Speaker.AGENT: "assistant"}
 
 NOT_SAID = (MessageState.WRITING, *UNSEEN)
 
 
-def turns(messages: Iterable[Message]) -> ModelMessages:
+def turns(messages: Iterable[Said]) -> ModelMessages:
     """Stored messages as model turns. What the customer never saw a word of is left out."""
     return [
         {"role": ROLES[Speaker(message.speaker)], "content": message.text}

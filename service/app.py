@@ -33,6 +33,7 @@ from service.console import console
 from service.fleet import Fleet
 from service.hot_swap import HotSwap
 from service.kept_secret import kept_secret
+from service.permissions import assistants_known, callers_of
 from service.probe import ProbeFailed
 from service.settings import ServiceSettings, service_settings
 from service.throttle import Throttle
@@ -93,6 +94,8 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     app.state.secret = settings.secret_key.get_secret_value() or kept_secret(
         feedback_settings().var_dir, "service_secret_key"
     )
+    app.state.callers = callers_of(app, settings.remember_seconds)
+    app.state.assistants = assistants_known(settings.remember_seconds)
     app.state.leaving = asyncio.Event()
     app.state.sign_ins = Throttle(
         settings.sign_in_failures_per_minute,

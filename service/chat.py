@@ -1,23 +1,23 @@
 """The customers' door: conversations and messages, as JSON or as a stream of events."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.responses import StreamingResponse
 
 from feedback import conversations
-from feedback.assistants import sampling_of
 from feedback.database import reading
 from feedback.errors import NotFound, Unavailable
-from feedback.tables import Assistant, Handling, Role
-from service.following import CLIENT_CLOSED_REQUEST, NO_BUFFERING, event, while_connected
+from feedback.tables import Handling, Role
+from service.following import CLIENT_CLOSED_REQUEST, EventStream, event, while_connected
 from service.permissions import (
     EVERYONE,
     Caller,
     allow,
-    assistant_for,
+    assistant_among,
+    check_may_see,
     conversation_for,
     message_for,
 )
@@ -54,11 +54,8 @@ async def begin_conversation(
     """Begin a conversation. It keeps the adapter that is live now for as long as it lasts."""
     state = request.app.state
 
-    def find() -> Assistant:
-        with reading(state.database) as session:
-            return assistant_for(session, caller, new.assistant)
-
-    assistant = await to_thread.run_sync(find)
+    every = await state.assistants.soon(state.database, None)
+    assistant = assistant_among(every, caller, new.assistant)
     turns: Turns = state.turns
     customer, channel = new.customer, "api"
     if caller.site_id is not None:  # a visitor speaks for nobody else
@@ -129,14 +126,10 @@ async def ask(
     """Say something and get the answer. Both are stored before you are told so."""
     state = request.app.state
 
-    def prepare() -> Ask:
-        with reading(state.database) as session:
-            conversation = conversation_for(session, caller, conversation_id)
-            assistant = session.get_one(Assistant, conversation.assistant_id)
-            return Ask(conversation_id, new.text, sampling_of(assistant), idempotency_key)
-
     turns: Turns = state.turns
-    turn = await turns.ask(await to_thread.run_sync(prepare))
+    mine = partial(check_may_see, caller)
+    question = Ask(conversation_id, new.text, idempotency_key=idempotency_key, check=mine)
+    turn = await turns.ask(question)
 
     def describe() -> ConversationOut:
         with reading(state.database) as session:
@@ -144,9 +137,7 @@ async def ask(
             return ConversationOut(**conversation_out(session, conversation))
 
     if "text/event-stream" in accept:
-        return StreamingResponse(
-            _events(turn, describe), 201, headers=NO_BUFFERING, media_type="text/event-stream"
-        )
+        return EventStream(_events(turn, describe), 201)
     if isinstance(turn, LeftToAPerson):
         about = await to_thread.run_sync(describe)
         return Exchange(question=MessageOut.of(turn.question), answer=None, conversation=about)
@@ -162,7 +153,7 @@ async def ask(
 
 async def _events(
     turn: Turn | LeftToAPerson, describe: Callable[[], ConversationOut]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     if isinstance(turn, LeftToAPerson):
         said = {"question": MessageOut.of(turn.question).model_dump(mode="json"), "answer_id": None}
         yield event("question", said)
@@ -182,6 +173,8 @@ async def _events(
         yield event("error", failed)
     else:
         yield event("answer", MessageOut.of(turn.row).model_dump(mode="json"))
+        if turn.handling == Handling.BOT:
+            return
         about = await to_thread.run_sync(describe)
         if about.handling != Handling.BOT:
             yield event("conversation", about.model_dump(mode="json"))

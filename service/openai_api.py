@@ -6,14 +6,14 @@ so that the log, the voice and the corrections are the same as at the customers'
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal
 
+import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlmodel import Session
+from sqlalchemy import Engine
 
 from feedback import assistants, conversations
 from feedback.assistants import Sampling, sampling_of
@@ -21,8 +21,8 @@ from feedback.database import reading, writing
 from feedback.errors import Denied, Invalid
 from feedback.tables import Assistant, Conversation, Message, MessageState
 from feedback.transcript import ModelMessages
-from service.following import CLIENT_CLOSED_REQUEST, NO_BUFFERING, while_connected
-from service.permissions import EVERYONE, Caller, allow, assistant_for
+from service.following import CLIENT_CLOSED_REQUEST, EventStream, while_connected
+from service.permissions import EVERYONE, Caller, allow, assistant_among, assistant_for
 from service.turn import Turn
 from service.turns import Ask, Turns
 
@@ -117,18 +117,21 @@ async def chat_completions(
     said = [message.turn() for message in body.messages]
     _check(said)
 
-    def find() -> tuple[Assistant, Conversation | None]:
-        with reading(state.database) as session:
-            assistant = assistant_for(session, caller, body.model)
-            return assistant, _continued(session, assistant, caller, said[:-1])
-
-    assistant, conversation = await to_thread.run_sync(find)
+    assistant = assistant_among(
+        await state.assistants.soon(state.database, None), caller, body.model
+    )
+    conversation = None
+    if len(said) > 1:
+        conversation = await to_thread.run_sync(
+            _continued, state.database, assistant, caller, said[:-1]
+        )
     turns: Turns = state.turns
     if conversation is None:
         conversation = await turns.begin(
             assistant, body.user, "openai", api_key_id=caller.api_key_id
         )
-        await to_thread.run_sync(_store_earlier, state.database, conversation, said[:-1])
+        if len(said) > 1:
+            await to_thread.run_sync(_store_earlier, state.database, conversation, said[:-1])
     sampling = body.sampling(assistant)
     question = Ask(conversation.id, said[-1]["content"], sampling, may_hand_over=False)
     turn = await turns.ask(question)
@@ -136,11 +139,7 @@ async def chat_completions(
     headers = {"X-Conversation-Id": conversation.id, "X-Message-Id": turn.row.id}
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
-        return StreamingResponse(
-            _chunks(turn, assistant.name, usage),
-            headers={**NO_BUFFERING, **headers},
-            media_type="text/event-stream",
-        )
+        return EventStream(_chunks(turn, assistant.name, usage), headers=headers)
     answer = await while_connected(request, turn.done())
     if answer is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
@@ -160,17 +159,17 @@ def _check(said: ModelMessages) -> None:
 
 
 def _continued(
-    session: Session, assistant: Assistant, caller: Caller, earlier: ModelMessages
+    database: Engine, assistant: Assistant, caller: Caller, earlier: ModelMessages
 ) -> Conversation | None:
-    if not earlier or caller.api_key_id is None:
+    if caller.api_key_id is None:
         return None
-    return conversations.with_transcript(session, assistant, caller.api_key_id, earlier)
+    with reading(database) as session:
+        return conversations.with_transcript(session, assistant, caller.api_key_id, earlier)
 
 
-def _store_earlier(database: Any, conversation: Conversation, earlier: ModelMessages) -> None:
-    if earlier:
-        with writing(database) as session:
-            conversations.take_over(session, conversation, earlier)
+def _store_earlier(database: Engine, conversation: Conversation, earlier: ModelMessages) -> None:
+    with writing(database) as session:
+        conversations.take_over(session, conversation, earlier)
 
 
 def _model(assistant: Assistant) -> dict[str, Any]:
@@ -201,7 +200,7 @@ def _completion(answer: Message, model: str) -> dict[str, Any]:
     }
 
 
-async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncIterator[str]:
+async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncGenerator[bytes]:
     head = {
         "id": turn.row.id,
         "object": "chat.completion.chunk",
@@ -209,7 +208,7 @@ async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncIterator[str]:
         "model": model,
     }
 
-    def chunk(delta: dict[str, str], finish: str | None = None) -> str:
+    def chunk(delta: dict[str, str], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return _data({**head, "choices": [choice], **({"usage": None} if usage else {})})
 
@@ -223,8 +222,8 @@ async def _chunks(turn: Turn, model: str, usage: bool) -> AsyncIterator[str]:
     yield chunk({}, turn.row.finish_reason or "stop")
     if usage:
         yield _data({**head, "choices": [], "usage": _usage(turn.row)})
-    yield "data: [DONE]\n\n"
+    yield b"data: [DONE]\n\n"
 
 
-def _data(value: dict[str, Any]) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+def _data(value: dict[str, Any]) -> bytes:
+    return b"data: %b\n\n" % msgspec.json.encode(value)

@@ -5,19 +5,19 @@ have a session cookie instead (service/console/session.py); both end as a `Calle
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from anyio import to_thread
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from sqlmodel import Session
 
 from feedback import api_keys, assistants, conversations, learned, staff
 from feedback.audit import Actor
-from feedback.database import reading
 from feedback.desk_tables import Staff
-from feedback.errors import Denied, NotFound, Unauthenticated
+from feedback.errors import Denied, Invalid, NotFound, Unauthenticated
+from feedback.remembered import Remembered
 from feedback.staff import Roles
 from feedback.tables import Assistant, Conversation, Feedback, Message, Role
 from service import visitors
@@ -39,7 +39,7 @@ class Caller:
 
     name: str
     roles: Roles
-    allowed: tuple[Role, ...]
+    allowed: tuple[Role, ...] = ()
     api_key_id: str | None = None
     customer_id: str | None = None
     site_id: str | None = None
@@ -83,19 +83,11 @@ class Allow:
             raise Unauthenticated(
                 "Found no API key; expected the header 'Authorization: Bearer …'."
             )
-
-        def look_up() -> Caller:
-            with reading(request.app.state.database) as session:
-                return self.identify(request, session, credentials.credentials)
-
-        return await to_thread.run_sync(look_up)
-
-    def identify(self, request: Request, session: Session, token: str) -> Caller:
-        """Whose token this is right now, if their role is let through."""
+        token, state = credentials.credentials, request.app.state
+        callers: Remembered[str, Caller] = state.callers
+        caller = await callers.soon(state.database, token)
         address = request.client.host if request.client else None
-        if token.startswith(visitors.PREFIX):
-            return self.let_through(self._visitor(request, session, token, address))
-        return self.let_through(self._key(session, token, address))
+        return self.let_through(replace(caller, allowed=self.roles, address=address))
 
     def let_through(self, caller: Caller) -> Caller:
         """The caller, or Denied when none of their roles is one of the route's."""
@@ -104,41 +96,52 @@ class Allow:
             raise Denied(f"This caller has the role {held!r}; expected {' or '.join(self.roles)}.")
         return caller
 
-    def _visitor(
-        self, request: Request, session: Session, token: str, address: str | None
-    ) -> Caller:
-        visitor = visitors.identify(session, request.app.state.secret, token)
-        return Caller(
-            name=visitor.name,
-            roles={visitor.assistant_id: Role.CUSTOMER},
-            allowed=self.roles,
-            customer_id=visitor.customer_id,
-            site_id=visitor.site_id,
-            address=address,
-        )
 
-    def _key(self, session: Session, token: str, address: str | None) -> Caller:
-        key = api_keys.identify(session, token)
-        person = api_keys.owner(session, key)
-        if person is not None:
-            roles = api_keys.roles_of_owner(session, key, person)
-            name = person.email
-        else:
-            roles, name = {key.assistant_id: Role(key.role)}, key.name
-        return Caller(
-            name=name,
-            roles=roles,
-            allowed=self.roles,
-            api_key_id=key.id,
-            staff_id=person.id if person else None,
-            address=address,
-        )
+def callers_of(app: FastAPI, seconds: float) -> Remembered[str, Caller]:
+    """Who holds a token, remembered for a moment: asked with every request, seldom changed."""
+
+    return Remembered(seconds, lambda session, token: _holder(session, app.state.secret, token))
+
+
+def assistants_known(seconds: float) -> Remembered[None, list[Assistant]]:
+    """All assistants, remembered for a moment."""
+    return Remembered(seconds, lambda session, _: assistants.every(session))
+
+
+def _holder(session: Session, secret: str, token: str) -> Caller:
+    if token.startswith(visitors.PREFIX):
+        return _visitor(session, secret, token)
+    return _key(session, token)
+
+
+def _visitor(session: Session, secret: str, token: str) -> Caller:
+    visitor = visitors.identify(session, secret, token)
+    return Caller(
+        name=visitor.name,
+        roles={visitor.assistant_id: Role.CUSTOMER},
+        customer_id=visitor.customer_id,
+        site_id=visitor.site_id,
+    )
+
+
+def _key(session: Session, token: str) -> Caller:
+    key = api_keys.identify(session, token)
+    person = api_keys.owner(session, key)
+    if person is not None:
+        roles = api_keys.roles_of_owner(session, key, person)
+        name = person.email
+    else:
+        roles, name = {key.assistant_id: Role(key.role)}, key.name
+    return Caller(name=name, roles=roles, api_key_id=key.id, staff_id=person.id if person else None)
 
 
 def again(request: Request, session: Session, caller: Caller) -> Caller:
     """The caller of a long request as they are by now; Unauthenticated or Denied once shut out."""
     _, token = get_authorization_scheme_param(request.headers.get("authorization"))
-    return Allow(*caller.allowed).identify(request, session, token)
+    now = _holder(session, request.app.state.secret, token)
+    return Allow(*caller.allowed).let_through(
+        replace(now, allowed=caller.allowed, address=caller.address)
+    )
 
 
 def allow(*roles: Role) -> Callable[..., Awaitable[Caller]]:
@@ -158,31 +161,53 @@ def person_of(session: Session, caller: Caller) -> Staff:
 
 def assistant_for(session: Session, caller: Caller, name: str | None) -> Assistant:
     """The assistant a caller means: the named one, or the only one they have to do with."""
-    theirs = [each for each in assistants.every(session) if caller.role_at(each.id)]
-    if name is None:
-        if None in caller.roles:
-            return assistants.only(session, None)
-        if len(theirs) == 1:
-            return theirs[0]
-    found = next((each for each in theirs if each.name == name), None)
-    if found is None:
+    return assistant_among(assistants.every(session), caller, name)
+
+
+def assistant_among(found: list[Assistant], caller: Caller, name: str | None) -> Assistant:
+    """The same among all assistants there are."""
+    theirs = [each for each in found if caller.role_at(each.id)]
+    if name is None and len(theirs) == 1:
+        return theirs[0]
+    names = ", ".join(repr(each.name) for each in theirs) or "none"
+    if name is None and None in caller.roles:
+        raise Invalid(f"Name an assistant; there are {len(theirs)}: {names}.")
+    meant = next((each for each in theirs if each.name == name), None)
+    if meant is None:
         # Not Denied: a caller must not learn which other assistants exist.
-        known = ", ".join(repr(each.name) for each in theirs) or "none"
         what = f"There is no assistant named {name!r}" if name else "Name an assistant"
-        raise NotFound(f"{what}. Known: {known}.")
-    return found
+        raise NotFound(f"{what}. Known: {names}.")
+    return meant
 
 
 def conversation_for(session: Session, caller: Caller, conversation_id: str) -> Conversation:
     """A conversation this caller may see. Customers see only what they began."""
     conversation = conversations.get(session, conversation_id)
-    role = caller.role_at(conversation.assistant_id)
-    if role is None or (role == Role.CUSTOMER and not _is_theirs(caller, conversation)):
-        raise NotFound(f"There is no conversation {conversation_id!r}.")
+    check_may_see(caller, conversation)
     return conversation
 
 
-def _is_theirs(caller: Caller, conversation: Conversation) -> bool:
+class Owned(Protocol):
+    """What of a conversation says whose it is: its row, or only these columns."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def assistant_id(self) -> str: ...  # noqa: D102
+    @property
+    def customer_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def api_key_id(self) -> str | None: ...  # noqa: D102
+
+
+def check_may_see(caller: Caller, conversation: Owned) -> None:
+    """NotFound where this caller may not even know of the conversation."""
+    role = caller.role_at(conversation.assistant_id)
+    if role is None or (role == Role.CUSTOMER and not _is_theirs(caller, conversation)):
+        raise NotFound(f"There is no conversation {conversation.id!r}.")
+
+
+def _is_theirs(caller: Caller, conversation: Owned) -> bool:
     if caller.customer_id is not None:
         return conversation.customer_id == caller.customer_id
     return caller.api_key_id is not None and conversation.api_key_id == caller.api_key_id

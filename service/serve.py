@@ -1,6 +1,5 @@
 """Runs the service: uvicorn with our logging and a shutdown that stores what is being said."""
 
-import logging
 from types import FrameType
 
 import uvicorn
@@ -20,7 +19,6 @@ class Server(uvicorn.Server):
 
 def run(settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     Server(config_of(settings)).run()
 
 
@@ -30,6 +28,8 @@ def config_of(settings: ServiceSettings) -> uvicorn.Config:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        loop="uvloop",
+        http="httptools",
         log_config=None,
         access_log=False,
         server_header=False,

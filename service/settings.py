@@ -86,6 +86,12 @@ class ServiceSettings(PackageSettings):
     answer_timeout_seconds: float = Field(
         300.0, gt=0, description="Longest time one answer may take from question to last word."
     )
+    remember_seconds: float = Field(
+        1.0,
+        ge=0,
+        description="How long the service goes on with what it knows of API keys, visitors, assistants "
+        "and prompts before it looks again. What this process changes counts at once.",
+    )
     body_max_bytes: int = Field(1_048_576, gt=0, description="Largest request body a door accepts.")
     retry_after_seconds: int = Field(
         5, ge=1, description="What a customer is told to wait when the engine is down."

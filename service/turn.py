@@ -4,10 +4,24 @@ When nobody follows an answer any more, its writing ends; the part written is ke
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 from feedback.errors import UnderstudyError
-from feedback.tables import Message, MessageState
+from feedback.tables import Handling, Message, MessageState
+
+T = TypeVar("T")
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. Cancelling does not reach it: whoever leaves while it runs has left too late."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            continue
+    return task.result()
 
 
 class Turn:
@@ -17,6 +31,8 @@ class Turn:
         self.question = question
         self.row = answer
         self.error: UnderstudyError | None = None
+        self.handling: Handling | None = None
+        """Who has the conversation since the answer was stored; None: not known here."""
         self._pieces: list[str] = [answer.text] if answer.text else []
         self._changed = asyncio.Event()
         self._followers = 0
@@ -57,17 +73,21 @@ class Turn:
         self._followers += 1
 
     async def follow(self) -> AsyncIterator[str]:
-        """The answer from its first word, as it grows; returns when it is stored. Once per `join`."""
+        """The answer from its first word, as it grows; returns when it is stored. Once per `join`.
+
+        Whatever has come since the last look comes as one piece.
+        """
         seen = 0
         try:
             while True:
                 changed = self._changed
-                while seen < len(self._pieces):
-                    seen += 1
-                    yield self._pieces[seen - 1]
-                if self._finished:
+                if seen < len(self._pieces):
+                    new, seen = self._pieces[seen:], len(self._pieces)
+                    yield new[0] if len(new) == 1 else "".join(new)
+                elif self._finished:
                     break
-                await changed.wait()
+                else:
+                    await changed.wait()
         finally:
             self._followers -= 1
             if not self._followers and self._task:

@@ -8,20 +8,24 @@ request sent again goes on from there.
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from weakref import WeakValueDictionary
 
 from anyio import to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from feedback import adapters, assistants, conversations, handovers
-from feedback.assistants import Sampling
-from feedback.database import reading, writing
+from feedback import adapters, assistants, conversations, handovers, turn_log
+from feedback.assistants import Sampling, sampling_of
+from feedback.commits import Commits
+from feedback.database import writing
 from feedback.desk import Desk, desk_of, why_hand_over
 from feedback.errors import Conflict, NotFound, Unavailable, UnderstudyError
 from feedback.ids import new_id
+from feedback.remembered import Remembered
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
@@ -40,7 +44,8 @@ from service.hot_swap import HotSwap
 from service.member import Member
 from service.settings import ServiceSettings
 from service.shadow import Shadow
-from service.turn import Turn
+from service.silencing import Silencing, TakenOver
+from service.turn import Turn, to_the_end
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +61,13 @@ class Ask:
 
     conversation_id: str
     text: str
-    sampling: Sampling
+    sampling: Sampling | None = None
+    """None: the assistant's own."""
     idempotency_key: str | None = None
     may_hand_over: bool = True
     """Whether the door can show the customer that a person takes over."""
+    check: Callable[[Any], None] | None = None
+    """Raises where whoever asks has no business in this conversation (given: its columns)."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Opened:
 
     question: Message
     answer: Message
+    said: ModelMessages
+    """Everything said up to the question."""
     messages: ModelMessages
     adapter: Adapter | None
     sampling: Sampling
@@ -78,14 +88,20 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Speaking:
+    """How an assistant answers now."""
+
+    assistant: Assistant
+    prompt: Prompt
+    desk: Desk
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
 class LeftToAPerson:
     """A question was stored and the bot is silent: a person has the conversation, or is asked for."""
 
     question: Message
-
-
-class TakenOver(Conflict):
-    """An agent took the conversation while the bot was writing."""
 
 
 class Turns:
@@ -100,6 +116,9 @@ class Turns:
         self.shadow = Shadow(database, hot_swap, self.admission, settings)
         self._settings = settings
         self._writer = writer_name(settings)
+        self._commits = Commits(database)
+        self._speaking = Remembered(settings.remember_seconds, _speaking)
+        self._silencing = Silencing(database, settings.events_poll_seconds)
         self._running: dict[str, Turn] = {}
         # Between storing a question and registering its turn, its repetition must wait.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -120,6 +139,7 @@ class Turns:
         """Stop every running answer and wait until each part is stored."""
         await self.shadow.stop()
         await asyncio.gather(*(turn.stop() for turn in list(self._running.values())))
+        await self._commits.close()
 
     async def begin(
         self, assistant: Assistant, customer: str | None, channel: str, **whose: str | None
@@ -128,14 +148,14 @@ class Turns:
         ident = new_id()
         voice = await self._hot_swap.voice(assistant, customer or ident)
 
-        def store() -> Conversation:
-            with writing(self._database) as session:
-                return conversations.begin(
-                    session, assistant, voice.adapter, customer, channel, id=ident, trial_id=voice.trial_id,
-                    trial_arm=voice.trial_arm, trial_share=voice.trial_share, **whose,
-                )  # fmt: skip
+        def store(session: Session) -> Conversation:
+            return turn_log.begin(
+                session, assistant, voice.adapter, customer, channel, id=ident,
+                trial_id=voice.trial_id, trial_arm=voice.trial_arm, trial_share=voice.trial_share,
+                **whose,
+            )  # fmt: skip
 
-        return await to_thread.run_sync(store)
+        return await self._commits.run(store)
 
     async def ask(self, ask: Ask) -> Turn | LeftToAPerson:
         """Store the question and begin the answer; a repeated request joins or resumes its first.
@@ -143,7 +163,7 @@ class Turns:
         Where a person answers, or is asked for by this very message, the question is only stored.
         """
         async with self._locks.setdefault(ask.conversation_id, asyncio.Lock()):
-            opened = await to_thread.run_sync(self._open, ask)
+            opened = await self._commits.run(partial(self._open, ask))
             if isinstance(opened, LeftToAPerson):
                 return opened
             turn = self._running.get(opened.answer.id) or Turn(opened.question, opened.answer)
@@ -153,69 +173,101 @@ class Turns:
                 turn.start(asyncio.create_task(self._write(turn, opened)))
             return turn
 
-    def _open(self, ask: Ask) -> Opened | LeftToAPerson:
-        with writing(self._database) as session:
-            conversation = conversations.get(session, ask.conversation_id, lock=True)
-            assistant = session.get_one(Assistant, conversation.assistant_id)
-            desk = desk_of(assistant)
-            pair = None
-            if ask.idempotency_key:
-                pair = conversations.asked_before(session, conversation, ask.idempotency_key)
-            if pair:
-                question, answer = pair
-                self._check_same(question, ask.text)
-                whole = answer is not None and answer.state == MessageState.COMPLETE
-                if answer is None or (not whole and conversation.handling in WITH_PEOPLE):
-                    return LeftToAPerson(question)
-                self._reopen(answer)
-            elif silent := self._for_a_person(session, conversation, desk, ask):
-                return silent
-            else:
-                self._refuse_while_writing(conversations.messages_of(session, conversation.id))
-                self.admission.check(assistant.id)
-                self._move(session, conversation)
-                adapter = adapters.by_id(session, conversation.adapter_id)
-                question, answer = conversations.ask(
-                    session,
-                    conversation,
-                    ask.text,
-                    assistants.prompt_in_force(session, assistant),
-                    adapter,
-                    assistant.base_model,
-                    ask.sampling.model_dump(exclude_none=True),
-                    ask.idempotency_key,
-                    self._writer,
-                )
-            session.add(answer)
-            prompt = session.get_one(Prompt, answer.prompt_id)
-            before = [
-                message
-                for message in conversations.messages_of(session, conversation.id)
-                if message.position < answer.position
-            ]
-            limit = feedback_settings().transcript_max_chars
-            return Opened(
-                question,
-                answer,
-                render(prompt.text, turns(before), limit),
-                adapters.by_id(session, answer.adapter_id),
-                Sampling(**(answer.sampling or {})),
-                desk,
-                ask.may_hand_over,
-                assistant.id,
-                next((each.engine for each in reversed(before) if each.engine), None),
-            )
+    def _open(self, ask: Ask, session: Session) -> Opened | LeftToAPerson:
+        stands = turn_log.before(session, ask.conversation_id)
+        found, said = stands.conversation, stands.said
+        if ask.check is not None:
+            ask.check(found)
+        how = self._speaking.get(self._database, found.assistant_id)
+        repeated = any(m.idempotency_key and m.idempotency_key == ask.idempotency_key for m in said)
+        why = why_hand_over(how.desk, ask.text) if ask.may_hand_over else None
+        if repeated or why or found.handling != Handling.BOT:
+            return self._open_unusual(ask, session, how)
+        if said and said[-1].state == MessageState.WRITING:
+            self._refuse_while_writing(said[-1].id)
+        self.admission.check(found.assistant_id)
+        adapter = self._voice_of(session, found)
+        sampling = ask.sampling or how.sampling
+        question, answer = turn_log.ask(
+            session,
+            stands,
+            ask.text,
+            ask.idempotency_key,
+            prompt_id=how.prompt.id,
+            adapter_id=adapter.id if adapter else None,
+            adapter_digest=adapter.digest if adapter else None,
+            base_model=how.assistant.base_model,
+            sampling=sampling.model_dump(exclude_none=True),
+            writer=self._writer,
+        )
+        return self._opened(
+            ask, question, answer, said, turns([*said, question]), how, adapter, how.prompt
+        )
 
-    def _move(self, session: Session, conversation: Conversation) -> None:
-        """Between two turns the swap policy may move a conversation to what is live.
-
-        One whose adapter has no files any more has to.
+    def _voice_of(self, session: Session, found: Any) -> Adapter | None:
+        """The conversation's adapter. Between two turns the swap policy may move it to what is live;
+        one whose adapter has no files any more has to move.
         """
-        standing = self._hot_swap.known(conversation.assistant_id)
-        own = adapters.by_id(session, conversation.adapter_id)
+        own = adapters.by_id(session, found.adapter_id)
         gone = own is not None and not adapters.usable(session, own)
-        if standing and (gone or standing.moves(conversation, now())):
-            conversation.adapter_id = standing.live.id if standing.live else None
+        standing = self._hot_swap.known(found.assistant_id)
+        if standing is None or not (gone or standing.moves(found, now())):
+            return own
+        turn_log.move(session, found.id, standing.live)
+        return standing.live
+
+    def _opened(
+        self,
+        ask: Ask,
+        question: Message,
+        answer: Message,
+        before: Sequence[Any],
+        said: ModelMessages,
+        how: Speaking,
+        adapter: Adapter | None,
+        prompt: Prompt,
+    ) -> Opened:
+        rendered = render(prompt.text, said, feedback_settings().transcript_max_chars)
+        return Opened(
+            question,
+            answer,
+            said,
+            rendered,
+            adapter,
+            Sampling(**(answer.sampling or {})),
+            how.desk,
+            ask.may_hand_over,
+            how.assistant.id,
+            next((each.engine for each in reversed(before) if each.engine), None),
+        )
+
+    def _open_unusual(self, ask: Ask, session: Session, how: Speaking) -> Opened | LeftToAPerson:
+        """A request sent again, a person who has the word or is asked for, a customer who is back."""
+        conversation = conversations.get(session, ask.conversation_id, lock=True)
+        pair = None
+        if ask.idempotency_key:
+            pair = conversations.asked_before(session, conversation, ask.idempotency_key)
+        if pair:
+            question, answer = pair
+            self._check_same(question, ask.text)
+            whole = answer is not None and answer.state == MessageState.COMPLETE
+            if answer is None or (not whole and conversation.handling in WITH_PEOPLE):
+                return LeftToAPerson(question)
+            self._reopen(session, answer, conversation)
+        elif silent := self._for_a_person(session, conversation, how.desk, ask):
+            return silent
+        else:
+            session.flush()
+            return self._open(ask, session)
+        session.add(answer)
+        prompt = session.get_one(Prompt, answer.prompt_id)
+        before = [
+            message
+            for message in conversations.messages_of(session, conversation.id)
+            if message.position < answer.position
+        ]
+        adapter = adapters.by_id(session, answer.adapter_id)
+        return self._opened(ask, question, answer, before, turns(before), how, adapter, prompt)
 
     def _for_a_person(
         self, session: Session, conversation: Conversation, desk: Desk, ask: Ask
@@ -241,7 +293,7 @@ class Turns:
                 "use a new key for a new message."
             )
 
-    def _reopen(self, answer: Message) -> None:
+    def _reopen(self, session: Session, answer: Message, conversation: Conversation) -> None:
         """A request sent again: joined while it runs here, resumed when it was cut off."""
         if answer.state == MessageState.WRITING and answer.id not in self._running:
             raise Conflict(
@@ -253,12 +305,15 @@ class Turns:
             answer.error = None
             answer.finished_at = None
             answer.writer = self._writer
+            own = adapters.by_id(session, answer.adapter_id)
+            if own is not None and not adapters.usable(session, own):  # another voice begins anew
+                voice = self._voice_of(session, conversation)
+                answer.text = ""
+                answer.adapter_id = voice.id if voice else None
+                answer.adapter_digest = voice.digest if voice else None
 
-    def _refuse_while_writing(self, messages: list[Message]) -> None:
-        if messages and messages[-1].state == MessageState.WRITING:
-            raise Conflict(
-                f"Message {messages[-1].id!r} is still being written; one question at a time."
-            )
+    def _refuse_while_writing(self, message_id: str) -> None:
+        raise Conflict(f"Message {message_id!r} is still being written; one question at a time.")
 
     async def _write(self, turn: Turn, opened: Opened) -> None:
         """Ask the engine, pass the words on, and store what came of it, whatever came of it."""
@@ -267,8 +322,8 @@ class Turns:
         state, error = MessageState.COMPLETE, None
         try:
             async with asyncio.timeout(self._settings.answer_timeout_seconds):
-                await self._while_the_bot_has_the_word(
-                    turn, self._write_pieces(turn, answer, opened)
+                await self._silencing.until_silenced(
+                    turn.row.id, self._write_pieces(turn, answer, opened)
                 )
         except asyncio.CancelledError:
             state = MessageState.INTERRUPTED
@@ -288,8 +343,8 @@ class Turns:
             state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
             error = UnderstudyError("The answer failed; the service's log says why.")
         try:
-            row = await asyncio.shield(
-                to_thread.run_sync(self._store, turn.row.id, answer, state, error, opened)
+            row = await to_the_end(
+                self._commits.run(partial(self._store, turn, answer, state, error, opened))
             )
         except Exception:
             log.exception("answer %s could not be stored", turn.row.id)
@@ -302,26 +357,6 @@ class Turns:
         turn.finish(row, error)
         if row.state == MessageState.COMPLETE:
             self.shadow.follow(opened.assistant_id, row, opened.messages, opened.sampling)
-
-    async def _while_the_bot_has_the_word(self, turn: Turn, work: Awaitable[None]) -> None:
-        """`work`, ended at once when an agent takes the conversation, on whichever service they did."""
-        writing_it = asyncio.ensure_future(work)
-        try:
-            while True:
-                pause_seconds = self._settings.events_poll_seconds
-                done, _ = await asyncio.wait([writing_it], timeout=pause_seconds)
-                if done:
-                    return writing_it.result()
-                if await to_thread.run_sync(self._was_ended, turn.row.id):
-                    raise TakenOver("A person has taken over this conversation.")
-        finally:
-            if not writing_it.done():
-                writing_it.cancel()
-                await asyncio.wait([writing_it])
-
-    def _was_ended(self, answer_id: str) -> bool:
-        with reading(self._database) as session:
-            return conversations.message(session, answer_id).state != MessageState.WRITING
 
     async def _write_pieces(self, turn: Turn, answer: Answer, opened: Opened) -> None:
         """One answer, one voice. Until its first word, another engine may take it over."""
@@ -348,30 +383,40 @@ class Turns:
 
     def _store(
         self,
-        answer_id: str,
+        turn: Turn,
         answer: Answer,
         state: MessageState,
         error: UnderstudyError | None,
         opened: Opened,
+        session: Session,
     ) -> Message:
-        with writing(self._database) as session:
-            row = conversations.message(session, answer_id)
-            conversation = conversations.get(session, row.conversation_id, lock=True)
-            taken = row.state != MessageState.WRITING or conversation.handling == Handling.PERSON
-            if taken and state == MessageState.COMPLETE:
-                state, error = MessageState.INTERRUPTED, TakenOver("A person took over.")
-            row = conversations.finish(
-                session,
-                answer_id,
-                state,
-                text=answer.text,
-                **answer.measured(),
-                error=str(error) if error else None,
-            )
-            why = why_hand_over(opened.desk, "", row.text)
-            if opened.may_hand_over and state == MessageState.COMPLETE and why:
-                handovers.request(session, conversation, *why)
-            return row
+        filled = {"text": answer.text, **answer.measured(), "error": str(error) if error else None}
+        whole = state == MessageState.COMPLETE
+        why = (
+            why_hand_over(opened.desk, "", answer.text) if opened.may_hand_over and whole else None
+        )
+        if why is None:
+            row = turn_log.finish(session, opened.answer, opened.said, state=state, **filled)
+            if row is not None:
+                turn.handling = Handling.BOT
+                return row
+        conversation = conversations.get(session, opened.answer.conversation_id, lock=True)
+        current = conversations.message(session, opened.answer.id)
+        ended = current.state != MessageState.WRITING  # taken, and maybe handed back, meanwhile
+        if (ended or conversation.handling == Handling.PERSON) and whole:
+            state, why = MessageState.INTERRUPTED, None
+            filled["error"] = str(TakenOver("A person took over."))
+        row = conversations.finish(session, opened.answer.id, state, **filled)
+        if why is not None:
+            handovers.request(session, conversation, *why)
+        turn.handling = conversation.handling
+        return row
+
+
+def _speaking(session: Session, assistant_id: str) -> Speaking:
+    assistant = session.get_one(Assistant, assistant_id)
+    prompt = assistants.prompt_in_force(session, assistant)
+    return Speaking(assistant, prompt, desk_of(assistant), sampling_of(assistant))
 
 
 def writer_name(settings: ServiceSettings) -> str:

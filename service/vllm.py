@@ -3,13 +3,14 @@
 Names of models are the registry's; nothing a customer sends reaches a path or a model field.
 """
 
-import json
 import re
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
+import msgspec
 
 from feedback.errors import Invalid, NotFound, Unavailable
 from feedback.transcript import ModelMessages
@@ -22,6 +23,10 @@ RUNNING = re.compile(
 BASE = "base"
 """What vLLM calls the base model (its --served-model-name)."""
 
+IDLE_SECONDS = 4.0
+"""How long an idle connection is kept: less than the 5 s after which vLLM's server closes its end, so that
+no question is written into a connection that is just being closed."""
+
 
 class Vllm:
     """One engine, reached over HTTP. Keep one per process and close it."""
@@ -31,39 +36,50 @@ class Vllm:
         self.boot = ""
         """Which run of the engine answered last, as our own guard says; empty: it does not say."""
         self._retry_after_seconds = settings.retry_after_seconds
-        self._http = httpx.AsyncClient(
-            base_url=self.name,
-            event_hooks={"response": [self._note_boot]},
-            headers={"Authorization": f"Bearer {api_key}"},
-            timeout=httpx.Timeout(
-                settings.stall_timeout_seconds, connect=settings.connect_timeout_seconds
-            ),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            trust_env=False,  # the engine is private: never through a proxy
+        self._url = self.name.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+        # Silence is limited, an answer's length is not.
+        self._timeout = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=settings.connect_timeout_seconds,
+            sock_read=settings.stall_timeout_seconds,
         )
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def _http(self) -> aiohttp.ClientSession:
+        """The connections; made at the first request, as they belong to the loop that runs then."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
+                headers=self._headers,
+                timeout=self._timeout,
+                json_serialize=_json,
+            )
+        return self._session
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def healthy(self) -> bool:
         """Whether the engine answers at all."""
         try:
-            response = await self._http.get("/health", timeout=2.0)
-        except httpx.HTTPError:
+            limit = aiohttp.ClientTimeout(total=2.0)
+            async with self._http.get(f"{self._url}/health", timeout=limit) as response:
+                return response.status == HTTPStatus.OK
+        except _FAILURES:
             return False
-        return response.status_code == httpx.codes.OK
-
-    async def _note_boot(self, response: httpx.Response) -> None:
-        self.boot = response.headers.get(BOOT_HEADER, "")
 
     async def running(self) -> int:
         """How many answers the engine computes or has waiting, for whomever; 0 where it does not say."""
         try:
-            response = await self._http.get("/metrics", timeout=2.0)
-        except httpx.HTTPError:
+            limit = aiohttp.ClientTimeout(total=2.0)
+            async with self._http.get(f"{self._url}/metrics", timeout=limit) as response:
+                counted = RUNNING.findall(await response.text()) if response.ok else []
+        except _FAILURES:
             return 0
-        counted = RUNNING.findall(response.text) if response.is_success else []
         return round(sum(map(float, counted)))
 
     async def names(self) -> set[str]:
@@ -96,19 +112,14 @@ class Vllm:
         """
         body = {**body, "stream": True, "stream_options": {"include_usage": True}}
         try:
-            async with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
-                if response.is_error:
-                    await response.aread()
-                self._check(response)
-                async for line in response.aiter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]":
-                        chunk: dict[str, Any] = json.loads(line[6:])
-                        if "error" in chunk:
-                            raise self.unavailable(
-                                str(chunk["error"].get("message", chunk["error"]))
-                            )
-                        yield chunk
-        except httpx.HTTPError as error:
+            async with self._http.post(f"{self._url}/v1/chat/completions", json=body) as response:
+                await self._accepted(response)
+                async for event in _events(response):
+                    chunk: dict[str, Any] = msgspec.json.decode(event)
+                    if "error" in chunk:
+                        raise self.unavailable(str(chunk["error"].get("message", chunk["error"])))
+                    yield chunk
+        except _FAILURES as error:
             raise self.unavailable(_reason(error)) from error
 
     async def prompt_tokens(self, messages: ModelMessages) -> list[int]:
@@ -137,31 +148,33 @@ class Vllm:
         return [float(row[str(token)]["logprob"]) for row, token in zip(rows, answer, strict=True)]
 
     async def _get(self, path: str) -> Any:
-        try:
-            response = await self._http.get(path)
-        except httpx.HTTPError as error:
-            raise self.unavailable(_reason(error)) from error
-        self._check(response)
-        return response.json()
+        return await self._whole("GET", path)
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
-        try:
-            response = await self._http.post(path, json=body)
-        except httpx.HTTPError as error:
-            raise self.unavailable(_reason(error)) from error
-        self._check(response)
-        is_json = response.headers.get("content-type", "").startswith("application/json")
-        return response.json() if is_json else response.text
+        return await self._whole("POST", path, json=body)
 
-    def _check(self, response: httpx.Response) -> None:
-        if not response.is_error:
+    async def _whole(self, method: str, path: str, **what: Any) -> Any:
+        try:
+            async with self._http.request(method, self._url + path, **what) as response:
+                await self._accepted(response)
+                is_json = response.content_type == "application/json"
+                return (
+                    msgspec.json.decode(await response.read()) if is_json else await response.text()
+                )
+        except _FAILURES as error:
+            raise self.unavailable(_reason(error)) from error
+
+    async def _accepted(self, response: aiohttp.ClientResponse) -> None:
+        """Note which run of the engine this is, and raise what it says is wrong."""
+        self.boot = response.headers.get(BOOT_HEADER, "")
+        if response.ok:
             return
-        said = _error_text(response)
-        if response.status_code == httpx.codes.NOT_FOUND:
+        said = _error_text(await response.text())
+        if response.status == HTTPStatus.NOT_FOUND:
             raise NotFound(f"The engine says: {said}")
-        if response.status_code < 500 and response.status_code not in (401, 403, 429):
+        if response.status < 500 and response.status not in (401, 403, 429):
             raise Invalid(f"The engine says: {said}")
-        raise self.unavailable(f"status {response.status_code}: {said}")
+        raise self.unavailable(f"status {response.status}: {said}")
 
     def unavailable(self, reason: str) -> Unavailable:
         """The error for an engine that cannot answer now."""
@@ -172,14 +185,31 @@ class Vllm:
         )
 
 
-def _reason(error: httpx.HTTPError) -> str:
+_FAILURES = (aiohttp.ClientError, TimeoutError)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    """The data of each server-sent event. All that have arrived come without waiting in between."""
+    rest = b""
+    async for arrived in response.content.iter_any():
+        *whole, rest = (rest + arrived).split(b"\n")
+        for line in whole:
+            if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
+                yield line[6:]
+
+
+def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
-def _error_text(response: httpx.Response) -> str:
+def _error_text(said: str) -> str:
     try:
-        body = response.json()
-    except ValueError:
-        return response.text[:500]
+        body = msgspec.json.decode(said)
+    except msgspec.DecodeError:
+        return said[:500]
     error = body.get("error", body) if isinstance(body, dict) else body
     return str(error.get("message", error) if isinstance(error, dict) else error)[:500]

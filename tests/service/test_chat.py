@@ -1,12 +1,14 @@
 """Customers' conversations: what is told is stored, what is stored is told once."""
 
+import itertools
 import threading
+import time
 
 import httpx
 import pytest
 
 from feedback.conversations import messages_of
-from feedback.database import reading
+from feedback.database import reading, writing
 from feedback.tables import MessageState
 from tests.service.conftest import Shop
 from tests.service.talk import ask, begin, events, eventually, said, stream
@@ -136,6 +138,25 @@ def test_when_the_customer_leaves_the_engine_stops_and_the_part_is_kept(
     assert resumed["text"].split() == ["[base]", *(f"word{n}" for n in range(1, 60))]
 
 
+def test_a_customer_who_leaves_while_the_answer_is_stored_finds_it_whole(
+    customer: httpx.Client, engine: StandInEngine, shop: Shop
+) -> None:
+    conversation = begin(customer)["id"]
+    engine.words, engine.pause_seconds = 3, 0.2
+    with stream(customer, conversation, "Short", key="k") as response:
+        told = events(response)
+        next(told)
+        with writing(shop.database) as session:
+            session.connection()  # the writer's lock: storing the answer waits for it
+            list(itertools.islice(told, 3))
+            time.sleep(0.3)
+            response.close()
+            time.sleep(0.3)
+    answer = ask(customer, conversation, "Short", key="k").json()["answer"]
+    assert answer["state"] == "complete" and answer["text"] == "[base] word1 word2"
+    assert len(engine.asked) == 1
+
+
 def test_when_a_waiting_customer_leaves_the_engine_stops_too(
     customer: httpx.Client, engine: StandInEngine
 ) -> None:
@@ -231,7 +252,6 @@ def test_what_was_being_written_when_the_service_died_can_be_resumed(
 
     from feedback.conversations import ask as store_question
     from feedback.conversations import close_abandoned, get
-    from feedback.database import writing
     from feedback.tables import Prompt
 
     conversation = begin(customer)["id"]
