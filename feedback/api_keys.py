@@ -83,7 +83,7 @@ def every(session: Session) -> list[ApiKey]:
 
 
 def revoke(session: Session, key_id: str) -> ApiKey:
-    """The key stops working at once; its row stays, as messages name it."""
+    """The key stops working (elsewhere within SERVICE_REMEMBER_SECONDS); its row stays: messages name it."""
     key = session.get(ApiKey, key_id)
     if key is None:
         raise NotFound(f"There is no API key {key_id!r}. See `understudy feedback keys list`.")

@@ -4,10 +4,9 @@ The rows are those of `conversations.begin`, `ask` and `finish`, which do the sa
 whoever is in no hurry; a test compares them. What is out of the ordinary is left to those.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import configure_mappers, make_transient_to_detached
 from sqlalchemy.orm.attributes import manager_of_class
 from sqlmodel import Session, SQLModel
@@ -15,6 +14,7 @@ from sqlmodel import Session, SQLModel
 from feedback.conversations import check_text, customer_named, noted, transcript_sha256
 from feedback.errors import NotFound
 from feedback.ids import new_id
+from feedback.prepared import Prepared
 from feedback.tables import (
     Adapter,
     Assistant,
@@ -30,42 +30,57 @@ from feedback.transcript import ModelMessages
 configure_mappers()  # `_row` makes rows without it
 T = TypeVar("T", Message, Conversation)
 _OF, _SAYS = SQLModel.metadata.tables["conversation"], SQLModel.metadata.tables["message"]
-_NEEDED = [
-    "id",
-    "assistant_id",
-    "customer_id",
-    "api_key_id",
-    "adapter_id",
-    "trial_id",
-    "handling",
-    "lowest_confidence",
-]
 _UNSAID, _NOTHING = dict.fromkeys(_OF.columns.keys()), dict.fromkeys(_SAYS.columns.keys())
 
-# Made once, of tables and not of classes: to build a statement takes longer than to run it.
-_CONVERSATION = (
-    select(*(_OF.c[name] for name in _NEEDED)).where(_OF.c.id == bindparam("_id")).with_for_update()
-)
-_SAID = (
-    select(
-        *(_SAYS.c[name] for name in ("speaker", "text", "state", "idempotency_key", "id", "engine"))
-    )
-    .where(_SAYS.c.conversation_id == bindparam("_id"))
-    .order_by(_SAYS.c.position)
-)
-_BEGIN = insert(_OF)
-_SAY = insert(_SAYS)
-_FILL = update(_SAYS).where(
-    _SAYS.c.id == bindparam("_id"), _SAYS.c.state == bindparam("_state", MessageState.WRITING)
-)
-_SHOW = update(_OF).where(_OF.c.id == bindparam("_id"))
+
+class Talk(NamedTuple):
+    """What a turn needs to know of its conversation; the columns of these names."""
+
+    id: str
+    assistant_id: str
+    customer_id: str | None
+    api_key_id: str | None
+    adapter_id: str | None
+    trial_id: str | None
+    handling: str
+    lowest_confidence: float | None
+
+
+class Line(NamedTuple):
+    """What a turn needs to know of something said before."""
+
+    id: str
+    speaker: str
+    text: str
+    state: str
+    idempotency_key: str | None
+    engine: str | None
 
 
 class Before(NamedTuple):
     """Where a conversation stands when a question arrives; held until the transaction ends."""
 
-    conversation: Row[*tuple[Any, ...]]
-    said: Sequence[Row[*tuple[Any, ...]]]
+    conversation: Talk
+    said: list[Line]
+
+
+# Made once, of tables and not of classes: to build a statement takes longer than to run it.
+_CONVERSATION = Prepared(
+    select(*(_OF.c[name] for name in Talk._fields))
+    .where(_OF.c.id == bindparam("_id"))
+    .with_for_update()
+)
+_SAID = Prepared(
+    select(*(_SAYS.c[name] for name in Line._fields))
+    .where(_SAYS.c.conversation_id == bindparam("_id"))
+    .order_by(_SAYS.c.position)
+)
+_BEGIN = Prepared(insert(_OF))
+_SAY = Prepared(insert(_SAYS))
+_FILL = Prepared(
+    update(_SAYS).where(_SAYS.c.id == bindparam("_id"), _SAYS.c.state == bindparam("_state"))
+)
+_SHOW = Prepared(update(_OF).where(_OF.c.id == bindparam("_id")))
 
 
 def begin(
@@ -92,17 +107,18 @@ def begin(
         "last_message_at": at,
         **more,
     }
-    session.connection().execute(_BEGIN, values)
+    _BEGIN.run(session.connection(), values)
     return _row(Conversation, values)
 
 
 def before(session: Session, conversation_id: str) -> Before:
     """The conversation and everything said in it; NotFound if there is none."""
     connection = session.connection()
-    conversation = connection.execute(_CONVERSATION, {"_id": conversation_id}).first()
-    if conversation is None:
+    found = _CONVERSATION.run(connection, {"_id": conversation_id}).fetchone()
+    if found is None:
         raise NotFound(f"There is no conversation {conversation_id!r}.")
-    return Before(conversation, connection.execute(_SAID, {"_id": conversation_id}).all())
+    said = _SAID.run(connection, {"_id": conversation_id}).fetchall()
+    return Before(Talk(*found), [Line(*line) for line in said])
 
 
 def ask(
@@ -133,16 +149,16 @@ def ask(
     }
     question, answer = _row(Message, asked), _row(Message, opened)
     connection = session.connection()
-    connection.execute(_SAY, [asked, opened])
+    _SAY.run_all(connection, [asked, opened])
     shown = noted(question, found.lowest_confidence) | noted(answer, found.lowest_confidence)
-    connection.execute(_SHOW, {"_id": found.id, **shown})
+    _SHOW.run(connection, {"_id": found.id, **shown})
     return question, answer
 
 
 def move(session: Session, conversation_id: str, adapter: Adapter | None) -> None:
     """From now on the conversation speaks with this adapter (None: the base model)."""
     values = {"_id": conversation_id, "adapter_id": adapter.id if adapter else None}
-    session.connection().execute(_SHOW, values)
+    _SHOW.run(session.connection(), values)
 
 
 def finish(session: Session, answer: Message, said: ModelMessages, **result: Any) -> Message | None:
@@ -152,18 +168,18 @@ def finish(session: Session, answer: Message, said: ModelMessages, **result: Any
     answer was ended by somebody else.
     """
     connection = session.connection()
-    found = connection.execute(_CONVERSATION, {"_id": answer.conversation_id}).one()
+    found = Talk(*_CONVERSATION.run(connection, {"_id": answer.conversation_id}).fetchone())
     if found.handling != Handling.BOT:
         return None
     result["finished_at"] = now()
-    filled = connection.execute(_FILL, {"_id": answer.id, **result})
+    filled = _FILL.run(connection, {"_id": answer.id, "_state": MessageState.WRITING, **result})
     if filled.rowcount != 1:
         return None
     row = _row(Message, {name: getattr(answer, name) for name in _NOTHING} | result)
     shown = noted(row, found.lowest_confidence)
     spoken = [{"role": "assistant", "content": row.text}] if row.text else []
     shown["transcript_sha256"] = transcript_sha256([*said, *spoken])
-    connection.execute(_SHOW, {"_id": row.conversation_id, **shown})
+    _SHOW.run(connection, {"_id": row.conversation_id, **shown})
     return row
 
 

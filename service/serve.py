@@ -1,5 +1,6 @@
 """Runs the service: uvicorn with our logging and a shutdown that stores what is being said."""
 
+import sys
 from types import FrameType
 
 import uvicorn
@@ -17,8 +18,14 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+SWITCH_SECONDS = 0.0005
+"""How long the thread that writes the log waits for the one that speaks with everybody; Python's own 5 ms
+are longer than a whole turn's work (an eighth more answers at 64 streams)."""
+
+
 def run(settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     Server(config_of(settings)).run()
 
 
