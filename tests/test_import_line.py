@@ -21,6 +21,8 @@ TORCH_FILES = {
     "training/rows.py",
     "training/cheap_head.py",
     "training/probing.py",
+    "service/engine/cpu_fused_lora.py",
+    "service/engine/cpu_layers.py",
     "service/engine/cpu_lora.py",
     "service/engine/embedded_model.py",
 }

@@ -1,26 +1,26 @@
 """Exact and faster LoRA operators for vLLM's CPU build, as a `vllm.general_plugins` entry point.
 
 The stock ones index the weights with each row's adapter number, and -1 (no adapter) picks the last
-adapter. Nothing of ours calls this; every vLLM process does at its start, and off the CPU it is idle.
+adapter. They serve what cpu_fused_lora.py, which is installed here too, leaves to them. Nothing of ours
+calls this; every vLLM process does at its start, and off the CPU it is idle.
 """
 
 import logging
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import TypeAlias
 
 import torch
 
-KNOWN_RELEASE = "0.32."  # what these operators were read against and tested with
+from service.engine import cpu_fused_lora, cpu_layers
+from service.engine.cpu_fused_lora import Groups, check_rows, groups_of
 
-Rows: TypeAlias = "slice | torch.Tensor"
-Groups: TypeAlias = "list[tuple[int, Rows]]"
+KNOWN_RELEASE = "0.32."  # what these operators were read against and tested with
 
 log = logging.getLogger("vllm.understudy.cpu_lora")
 
 
 def register() -> None:
-    """Put our operators where vLLM's CPU wrapper looks its own up. Safe to call again."""
+    """Put our operators and layers where vLLM's CPU build looks its own up. Safe to call again."""
     from vllm.platforms import current_platform
 
     if not current_platform.is_cpu():
@@ -35,7 +35,9 @@ def register() -> None:
         )
     for name, operator in OPERATORS.items():
         setattr(punica_cpu, name, operator)
-    log.info("LoRA operators of the CPU build replaced by Understudy's.")
+    cpu_fused_lora.install(punica_cpu.PunicaWrapperCPU)
+    cpu_layers.install()
+    log.info("LoRA operators and small layers of the CPU build replaced by Understudy's.")
 
 
 def _installed_release() -> str:
@@ -52,50 +54,6 @@ def _require_known_release(release: str) -> None:
             f"{release!r}. Without them mixed batches are wrong, so the engine does not start; "
             "run tests/engine with the new release, then change KNOWN_RELEASE."
         )
-
-
-class _Grouping:
-    """The rows of each adapter. Remembers the last answer: one forward pass asks ~400 times."""
-
-    def __init__(self) -> None:
-        self._key: tuple[tuple[int, ...], ...] = ()
-        self._asked: tuple[torch.Tensor, ...] = ()  # held, so that their addresses stay taken
-        self._groups: Groups = []
-
-    def rows(self, indices: torch.Tensor) -> Groups:
-        """Adapter number and rows, for one adapter number per row."""
-        return self._remembered((indices,), lambda: _groups(indices))
-
-    def runs(self, indices: torch.Tensor, lengths: torch.Tensor) -> Groups:
-        """The same, for one adapter number per run of rows."""
-        return self._remembered(
-            (indices, lengths), lambda: _groups(torch.repeat_interleave(indices, lengths))
-        )
-
-    def _remembered(
-        self, tensors: tuple[torch.Tensor, ...], compute: Callable[[], Groups]
-    ) -> Groups:
-        if any(tensor.is_inference() for tensor in tensors):  # these do not tell when they change
-            return compute()
-        key = tuple((t.data_ptr(), t.numel(), t.stride(0), t._version) for t in tensors)
-        if key != self._key:
-            self._groups, self._asked, self._key = compute(), tensors, key
-        return self._groups
-
-
-def _groups(indices: torch.Tensor) -> Groups:
-    groups: Groups = []
-    for index in indices.unique().tolist():
-        if index < 0:
-            continue
-        rows = (indices == index).nonzero().squeeze(1)
-        first, last = int(rows[0]), int(rows[-1])
-        contiguous = last - first + 1 == rows.numel()
-        groups.append((index, slice(first, last + 1) if contiguous else rows))
-    return groups
-
-
-_grouping = _Grouping()
 
 
 def _weights(stacked: torch.Tensor, index: int, dtype: torch.dtype) -> torch.Tensor:
@@ -135,10 +93,9 @@ def _expand(
             target.index_add_(0, rows, part @ weights)
 
 
-def _check_rows(inputs: torch.Tensor, rows: int) -> None:
-    """Rows without a number would silently go without their adapter."""
-    if inputs.shape[0] != rows:
-        raise ValueError(f"LoRA got {inputs.shape[0]!r} rows and {rows!r} adapter numbers.")
+def _runs(indices: torch.Tensor, lengths: torch.Tensor) -> Groups:
+    """The groups, for one adapter number per run of rows."""
+    return groups_of(torch.repeat_interleave(indices, lengths).tolist())
 
 
 def _rows(inputs: torch.Tensor, stacked: torch.Tensor, indices: torch.Tensor) -> Groups:
@@ -148,12 +105,12 @@ def _rows(inputs: torch.Tensor, stacked: torch.Tensor, indices: torch.Tensor) ->
     is not told whose rows they are. That matters only if an adapter changes the head.
     """
     if inputs.shape[0] == indices.numel():
-        return _grouping.rows(indices)
+        return groups_of(indices.tolist())
     numbers = indices.unique().tolist()
     if len(numbers) == 1:
         return [(numbers[0], slice(None))] if numbers[0] >= 0 else []
     if stacked.any():
-        _check_rows(inputs, indices.numel())
+        check_rows(inputs, indices.numel())
     return []
 
 
@@ -210,8 +167,8 @@ def sgmv_shrink(
     scaling: float,
 ) -> None:
     """`bgmv_shrink` with one adapter number per run of rows."""
-    _check_rows(inputs, token_nums)
-    groups = _grouping.runs(lora_indices_tensor, seq_len_tensor)
+    check_rows(inputs, token_nums)
+    groups = _runs(lora_indices_tensor, seq_len_tensor)
     _shrink(inputs, lora_a_weights, output_tensor, groups, scaling)
 
 
@@ -228,9 +185,9 @@ def sgmv_expand(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand` with one adapter number per run of rows."""
-    _check_rows(inputs, token_nums)
+    check_rows(inputs, token_nums)
     target = output_tensor[:, : lora_b_weights.shape[-2]]
-    groups = _grouping.runs(lora_indices_tensor, seq_len_tensor)
+    groups = _runs(lora_indices_tensor, seq_len_tensor)
     _expand(inputs, lora_b_weights, target, groups, add_inputs)
 
 
@@ -249,9 +206,9 @@ def sgmv_expand_slice(
     add_inputs: bool = False,
 ) -> None:
     """`bgmv_expand_slice` with one adapter number per run of rows."""
-    _check_rows(inputs, token_nums)
+    check_rows(inputs, token_nums)
     target = output_tensor[:, slice_offset : slice_offset + slice_size]
-    groups = _grouping.runs(lora_indices_tensor, seq_len_tensor)
+    groups = _runs(lora_indices_tensor, seq_len_tensor)
     _expand(inputs, lora_b_weights, target, groups, add_inputs)
 
 

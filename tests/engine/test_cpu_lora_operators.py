@@ -107,7 +107,7 @@ def test_expand_into_a_slice(numbers: list[int], add: bool) -> None:
     torch.testing.assert_close(by_run, expected)
 
 
-def test_remembered_rows_follow_changes_of_the_same_tensor() -> None:
+def test_rows_follow_changes_of_the_same_tensor() -> None:
     """vLLM writes each pass's numbers into one buffer and passes views of it."""
     buffer = torch.full((8,), -1)
     x, weights = random(4, WIDE), stacked(RANK, WIDE, four_dimensions=True)
@@ -119,7 +119,7 @@ def test_remembered_rows_follow_changes_of_the_same_tensor() -> None:
             torch.testing.assert_close(output, naive(x, weights, numbers))
 
 
-def test_inference_tensors_are_never_remembered() -> None:
+def test_inference_tensors_are_computed_too() -> None:
     with torch.inference_mode():
         indices = torch.tensor([0, 1])
         x, weights = random(2, WIDE), stacked(RANK, WIDE, four_dimensions=True)
