@@ -106,18 +106,20 @@ def falling(
             return
 
 
-def _caught(row: dict[str, object], horizon: int) -> float:
+def _caught(row: dict[str, object], horizon: int, what: str = "share") -> float:
     within = row["rolled_back_within"]
     assert isinstance(within, dict)
-    return float(within[str(horizon)]["share"])
+    return float(within[str(horizon)][what])
 
 
 def smallest(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
-    """By share and horizon, the smallest effect of which at least 95 % were rolled back."""
+    """By share and horizon, the smallest effect caught in 95 %, sampling error taken off: the lower
+    end of the interval reaches it.
+    """
     found: dict[str, dict[str, object]] = {}
-    for row in rows:
+    for row in rows:  # from the largest effect down
         for horizon in HORIZONS:
-            if _caught(row, horizon) >= 0.95:
+            if _caught(row, horizon, "low") >= 0.95:
                 share = f"{row['share_of_traffic']:.0%}"
                 found.setdefault(share, {})[str(horizon)] = row["candidate"]
     return found
@@ -162,7 +164,7 @@ def main() -> None:
         "margins": {name: rule.margin for name, rule in RULES.items()},
         "weights": "equal",
         "returning_customers": RETURNING,
-        "smallest_effect_caught_in_95_percent": {
+        "smallest_effect_of_which_surely_95_percent_are_caught": {
             family: smallest(rows) for family, rows in worse.items()
         },
         "worse": worse,

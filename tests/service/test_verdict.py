@@ -223,3 +223,17 @@ def test_in_lively_traffic_the_worse_go_and_the_equal_stay() -> None:
     equal = Setting(0.5, Effect("equal"), 600, no_margins)
     assert sum(rolled_back_after(equal, seed) is not None for seed in range(30)) <= 3
     assert RATES.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.5])
+def test_a_candidate_that_always_fails_is_gone_after_a_handful_of_its_conversations(
+    share: float,
+) -> None:
+    dice, comparison = random.Random(5), Comparison(TWO)
+    some = []
+    for number in range(400):
+        arm = dice.random() < share
+        some.append(Drawn(str(number), arm, share, {"flag": None, "error": arm}))
+        if comparison.follow(some) is Kind.WORSE:
+            break
+    assert sum(drawn.candidate for drawn in some) <= 8
