@@ -22,8 +22,8 @@ def svg(worse: list[dict[str, Any]], stay: list[dict[str, Any]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {TOP + HEIGHT + 190}" '
         'font-family="sans-serif" font-size="12" fill="#222">\n'
         '<rect width="100%" height="100%" fill="#fff"/>\n'
-        f'<text x="{LEFT}" y="22" font-size="16">Candidates rolled back, looking after every '
-        "conversation</text>\n" + "\n".join(panels) + "\n</svg>\n"
+        f'<text x="{LEFT}" y="22" font-size="16">Share of trials rolled back, by conversations begun; '
+        "looked at after every one</text>\n" + "\n".join(panels) + "\n</svg>\n"
     )
 
 
