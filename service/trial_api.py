@@ -28,8 +28,14 @@ Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 
 @router.get("/engines")
 def list_engines(request: Request, caller: Staff) -> list[EngineOut]:
-    """The engines as this service sees them: up or not, how busy, and which adapters they hold."""
-    return [EngineOut.of(member) for member in request.app.state.fleet.members]
+    """The engines as this service sees them: up or not, how busy, and which adapters they hold.
+
+    Of adapters only those of the caller's assistants are named.
+    """
+    with reading(request.app.state.database) as session:
+        owners = [each for each in assistants.every(session) if caller.role_at(each.id)]
+        theirs = {each.name for owner in owners for each in adapters.every(session, owner)}
+    return [EngineOut.of(member, theirs) for member in request.app.state.fleet.members]
 
 
 @router.post("/trials", status_code=201)

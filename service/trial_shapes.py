@@ -21,14 +21,14 @@ class EngineOut(Shape):
     adapters: list[str] = Field(description="What it was seen to compute.")
 
     @classmethod
-    def of(cls, member: Member) -> Self:
-        """A member of the fleet."""
+    def of(cls, member: Member, names: set[str]) -> Self:
+        """A member of the fleet, with those of these adapters that it holds."""
         return cls(
             name=member.name,
             up=member.is_up,
             answering=member.in_flight,
             elsewhere=member.elsewhere,
-            adapters=sorted(member.held),
+            adapters=sorted(member.held & names),
         )
 
 

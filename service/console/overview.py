@@ -94,6 +94,7 @@ def show(request: Request, here: Operator) -> HTMLResponse:
             "charts": _charts(session, here.desk),
             "promotions": rates.promotions_since(session, here.desk, rates.month_ago()),
             "swaps": _swaps(session, here.desk),
+            "own": {each.name for each in adapters.every(session, here.desk)},
             "processes": [
                 (report, processes.is_running(report)) for report in processes.every(session)
             ],

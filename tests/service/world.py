@@ -16,6 +16,7 @@ from feedback.database import writing
 from feedback.desk_tables import Review, ReviewSource
 from feedback.ids import new_id
 from feedback.settings import feedback_settings
+from feedback.swap_tables import TicketProposal, Trial, TrialKind
 from feedback.tables import Assistant, Conversation, FeedbackKind, Role
 from service import visitors
 from service.kept_secret import kept_secret
@@ -92,7 +93,12 @@ class World:
         )
         draft = handovers.keep_draft(session, talk, "What the bot would say.")
         review = Review(assistant_id=owner.id, message_id=answer.id, source=ReviewSource.RANDOM)
-        session.add(review)
+        trial = Trial(
+            assistant_id=owner.id, adapter_id=self.trained.adapter.id, kind=TrialKind.SHADOW,
+            share=0.01, started_by=author, reason="to see it",
+        )  # fmt: skip
+        proposal = TicketProposal(assistant_id=owner.id, message_id=answer.id, why="It went wrong.")
+        session.add_all([review, trial, proposal])
         session.flush()
         return {
             "{conversation_id}": talk.id,
@@ -101,6 +107,8 @@ class World:
             "{feedback_id}": word.id,
             "{draft_id}": draft.id,
             "{review_id}": review.id,
+            "{trial_id}": trial.id,
+            "{proposal_id}": proposal.id,
         }
 
     def _people(self, session: Session, owner: Assistant) -> dict[str, str]:
