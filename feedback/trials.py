@@ -271,7 +271,7 @@ def get(session: Session, trial_id: str) -> Trial:
     """A trial, or NotFound."""
     found = session.get(Trial, trial_id)
     if found is None:
-        raise NotFound(f"There is no trial {trial_id!r}. See `understudy adapters trials list`.")
+        raise NotFound(f"There is no trial {trial_id!r}.")
     return found
 
 
