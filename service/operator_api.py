@@ -45,7 +45,7 @@ def list_adapters(
 def read_adapter(request: Request, name: str, caller: Staff) -> AdapterOut:
     """One adapter: what it learned from, and whether the engine was seen to apply it."""
     with reading(request.app.state.database) as session:
-        adapter = _adapter(session, caller, name)
+        adapter = adapter_for(session, caller, name)
         owner = session.get_one(Assistant, adapter.assistant_id)
         return _adapter_out(session, owner, adapter)
 
@@ -71,7 +71,9 @@ def promote(
     """
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        adapter = None if new.adapter == adapters.BASE else _adapter(session, caller, new.adapter)
+        adapter = (
+            None if new.adapter == adapters.BASE else adapter_for(session, caller, new.adapter)
+        )
         adapters.check_expected(session, owner, new.expected)
         row = promotions.request(session, owner, adapter, caller.name, new.reason)
         _note(session, caller, owner, "adapter.promote", new.adapter, reason=new.reason)
@@ -193,7 +195,7 @@ def _note(
     audit.record(session, caller.actor(owner.id), act, subject, owner.id, **detail)
 
 
-def _adapter(session: Session, caller: Caller, name: str) -> Adapter:
+def adapter_for(session: Session, caller: Caller, name: str) -> Adapter:
     """The adapter, or the same NotFound whether it is another assistant's or nobody's."""
     adapter = adapters.get(session, name)
     if caller.role_at(adapter.assistant_id) is None:

@@ -10,6 +10,7 @@ from feedback.database import reading, writing
 from feedback.errors import NotFound
 from feedback.swap_tables import Trial
 from feedback.tables import Assistant
+from service.operator_api import adapter_for
 from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
 from service.shapes import TicketOut
 from service.trial_shapes import (
@@ -42,9 +43,7 @@ def list_engines(request: Request, caller: Staff) -> list[EngineOut]:
 def start_trial(request: Request, new: NewTrial, caller: Operator) -> TrialOut:
     """Let an adapter meet real customers: as a canary on a share of new conversations, or silently."""
     with writing(request.app.state.database) as session:
-        adapter = adapters.get(session, new.adapter)
-        if caller.role_at(adapter.assistant_id) is None:
-            raise NotFound(f"There is no adapter {new.adapter!r}.")
+        adapter = adapter_for(session, caller, new.adapter)
         owner = assistants.by_id(session, adapter.assistant_id)
         policy = trials.policy_from(new.policy)
         trial = trials.start(

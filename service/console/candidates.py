@@ -105,7 +105,7 @@ def show(
 ) -> HTMLResponse:
     """One adapter: verdict, answers beside live's, and everything it came from."""
     with reading(request.app.state.database) as session:
-        adapter = _get(session, here, name)
+        adapter = own_adapter(session, here, name)
         decision = decisions.of_adapter(session, adapter)
         pairs = _pairs(session, decision) if decision else []
         context = {
@@ -144,7 +144,7 @@ def promote(
     why = forms.reason_given(reason)
     with writing(request.app.state.database) as session:
         adapters.check_expected(session, here.desk, expected or None)
-        adapter = _get(session, here, name)
+        adapter = own_adapter(session, here, name)
         decision = decisions.of_adapter(session, adapter)
         before = adapters.live_adapter(session, here.desk)
         decided = decision.id if decision else None
@@ -160,7 +160,7 @@ def reject(request: Request, here: Operator, name: str, reason: Reason = "") -> 
     """Say no to a candidate that waits for a decision."""
     why = forms.reason_given(reason)
     with writing(request.app.state.database) as session:
-        cycle = _cycle_of(session, _get(session, here, name))
+        cycle = _cycle_of(session, own_adapter(session, here, name))
         if cycle is None:
             raise Conflict(f"{name!r} came from no cycle, so nothing waits for a decision on it.")
         cycles.reject(session, cycle, here.caller.name, why)
@@ -168,7 +168,7 @@ def reject(request: Request, here: Operator, name: str, reason: Reason = "") -> 
     return forms.back(here, f"candidates/{name}", "rejected")
 
 
-def _get(session: Session, here: Seat, name: str) -> Adapter:
+def own_adapter(session: Session, here: Seat, name: str) -> Adapter:
     try:
         adapter = adapters.get(session, name)
     except NotFound:

@@ -13,6 +13,7 @@ from feedback.swap_tables import Trial, TrialKind
 from feedback.tables import Message
 from feedback.trials import TrialPolicy
 from service.console import charts, forms
+from service.console.candidates import own_adapter
 from service.console.charts import Interval
 from service.console.differences import word_diff
 from service.console.pages import page
@@ -85,9 +86,7 @@ def start(
     why = forms.reason_given(reason)
     shares = [forms.number(each, "a share in percent") / 100 for each in grow_to.split()]
     with writing(request.app.state.database) as session:
-        adapter = adapters.get(session, name)
-        if adapter.assistant_id != here.desk.id:
-            raise NotFound(f"There is no adapter {name!r}.")
+        adapter = own_adapter(session, here, name)
         trial = trials.start(
             session,
             here.desk,
