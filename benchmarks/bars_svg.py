@@ -2,7 +2,7 @@
 
 from html import escape
 
-COLOURS = ("#8a8f98", "#c58b3b", "#2f6f4f", "#4a6fa5")
+COLOURS = ("#8a8f98", "#c58b3b", "#2f6f4f", "#4a6fa5", "#9db7d5")
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 380, 48, 84, 40
 
 

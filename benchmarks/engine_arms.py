@@ -22,6 +22,13 @@ from service.settings import ServiceSettings
 from service.vllm import Vllm
 from tests.engine_process import free_port, prepared_model
 
+OURS = (
+    "VLLM_CPU_OMP_THREADS_BIND",
+    "LD_PRELOAD",
+    "TORCH_COMPILE_DISABLE",
+    "GLIBC_TUNABLES",
+    "THP_MEM_ALLOC_ENABLE",
+)
 KEY = "benchmark"
 ADAPTER = "measured"
 
@@ -108,7 +115,7 @@ def engine_arm(
     try:
         _wait(process, settings.engine_url, folder / f"{name}.log")
         arm = EngineArm(name, settings, process, "base", time.perf_counter() - started)
-        if name != "base":
+        if not name.startswith("base"):
             asyncio.run(_load(settings, adapter))
             arm.model = ADAPTER
         os.killpg(process.pid, signal.SIGSTOP)
@@ -127,16 +134,16 @@ def started_as(
     name: str, settings: ServiceSettings, model: str, inherited: Mapping[str, str]
 ) -> tuple[list[str], dict[str, str]]:
     """'ours': as `understudy engine` starts it. 'stock': vLLM's own threads and operators, same
-    limits. 'base': ours without LoRA, compiled."""
+    limits. 'base': ours without LoRA and our plugin, compiled. 'base-plugin': the same with our plugin,
+    for its processes that wait without spinning."""
     line = launch.command(settings, model, "cpu")
     env = launch.environment(settings, model, "cpu", KEY, inherited)
     if name == "stock":
-        for ours in ("VLLM_CPU_OMP_THREADS_BIND", "LD_PRELOAD", "TORCH_COMPILE_DISABLE"):
-            env.pop(ours, None)
-        env["VLLM_PLUGINS"] = ""
-    if name == "base":
+        env = {k: v for k, v in env.items() if k not in OURS} | {"VLLM_PLUGINS": ""}
+    if name.startswith("base"):
         env.pop("TORCH_COMPILE_DISABLE", None)
-        env["VLLM_PLUGINS"] = ""
+        if name == "base":
+            env["VLLM_PLUGINS"] = ""
         line = _without(line, "--enable-lora", "--max-loras", "--max-cpu-loras", "--max-lora-rank")
     return line, env
 

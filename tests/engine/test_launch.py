@@ -92,6 +92,13 @@ def test_environment(tmp_path: Path) -> None:
     assert env["VLLM_CPU_OMP_THREADS_BIND"] == launch._ranges(os.sched_getaffinity(0))
 
 
+def test_a_cpus_weights_lie_in_huge_pages_beside_an_operators_own_tunables() -> None:
+    inherited = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=2"}
+    env = launch.environment(settings(), "hub/model", "cpu", KEY, inherited)
+    assert env["GLIBC_TUNABLES"] == "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1"
+    assert "GLIBC_TUNABLES" not in launch.environment(settings(), "hub/model", "cuda", KEY, {})
+
+
 def test_environment_of_a_hub_model_on_cuda() -> None:
     env = launch.environment(settings(), "hub/model", "cuda", KEY, {"VLLM_PLUGINS": "other"})
     assert "HF_HUB_OFFLINE" not in env
