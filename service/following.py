@@ -1,6 +1,7 @@
 """How a door waits for an answer: as a stream of events, or as a whole while the caller stays."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from typing import TypeVar
@@ -9,6 +10,7 @@ import msgspec
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 CLIENT_CLOSED_REQUEST = 499
 
@@ -44,13 +46,17 @@ class EventStream(Response):
             writing.cancel()
 
         gone.add_done_callback(stop)
+        limit_seconds: float = scope["app"].state.settings.slow_client_seconds
         try:
             async with aclosing(self._events):
                 head = {"status": self.status_code, "headers": self.raw_headers}
                 await send({"type": "http.response.start", **head})
                 async for event in self._events:
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                    async with asyncio.timeout(limit_seconds):
+                        await send({"type": "http.response.body", "body": event, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            log.warning("a caller did not read for %g seconds and was let go", limit_seconds)
         except asyncio.CancelledError:
             if not gone.done():
                 raise

@@ -83,6 +83,12 @@ class ServiceSettings(PackageSettings):
     stall_timeout_seconds: float = Field(
         60.0, gt=0, description="Longest silence from vLLM within an answer."
     )
+    slow_client_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Longest time a caller may take to read the next part of a stream. The engine "
+        "does not wait for them; after this their connection is closed.",
+    )
     answer_timeout_seconds: float = Field(
         300.0, gt=0, description="Longest time one answer may take from question to last word."
     )

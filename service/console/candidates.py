@@ -169,6 +169,7 @@ def reject(request: Request, here: Operator, name: str, reason: Reason = "") -> 
 
 
 def own_adapter(session: Session, here: Seat, name: str) -> Adapter:
+    """This assistant's adapter of that name; the same NotFound for another's and for nobody's."""
     try:
         adapter = adapters.get(session, name)
     except NotFound:
