@@ -99,12 +99,20 @@ class Trials:
             kind = passing
         told = whole if kind == Kind.WORSE else step
         verdict = told.verdict()
-        evidence = {
+        sentence = _in_words(verdict.sentence)
+        evidence: dict[str, Any] = {
             "signals": {name: asdict(each) for name, each in whole.evidence().items()},
             "loudest": verdict.loudest,
-            "sentence": verdict.sentence,
+            "sentence": sentence,
         }
-        return kind, evidence, verdict.sentence
+        return kind, evidence, sentence
+
+
+def _in_words(sentence: str) -> str:
+    """With the signals' names as people say them."""
+    for name in trials.MARGINS:
+        sentence = sentence.replace(name, name.replace("_", " "))
+    return sentence
 
 
 def _comparison(trial: Trial, policy: TrialPolicy) -> Comparison:

@@ -7,9 +7,12 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from feedback import adapters, cycles, datasets, staff
+from feedback import adapters, cycles, datasets, staff, trials
 from feedback.database import reading, writing
+from feedback.swap_tables import TrialKind
 from feedback.tables import CycleState, Role, Stage, StageState, now
+from feedback.trials import TrialPolicy
+from service.settings import ServiceSettings
 from tests.browser.conftest import hire
 from tests.console.conftest import PASSWORD
 from tests.console.trained import (
@@ -95,6 +98,37 @@ def test_an_operator_starts_watches_promotes_and_rolls_back(page: Page, shop: Sh
 
 
 @pytest.fixture
+def settings(settings: ServiceSettings) -> ServiceSettings:
+    """The evidence stays as it is made here."""
+    return settings.model_copy(update={"trial_poll_seconds": 600.0})
+
+
+def counted(
+    bad: tuple[int, int], wealth: float, mean: float, low: float, high: float
+) -> dict[str, float]:
+    """The evidence of one signal over 412 conversations, 84 of them with the candidate."""
+    return {
+        "conversations": 412, "candidate": 84, "candidate_bad": bad[0], "control_bad": bad[1],
+        "wealth_worse": wealth, "peak_worse": wealth, "peak_no_worse": 2 / wealth,
+        "peak_better": 1.0, "mean": mean, "low": low, "high": high,
+    }  # fmt: skip
+
+
+EVIDENCE = {
+    "signals": {
+        "thumbs_down": counted((9, 27), 1.4, 0.025, -0.06, 0.12),
+        "flag": counted((2, 10), 0.7, -0.007, -0.05, 0.05),
+        "handover": counted((7, 40), 0.5, -0.04, -0.13, 0.06),
+        "error": counted((0, 1), 0.6, -0.003, -0.02, 0.02),
+        "slow": counted((3, 16), 0.6, -0.013, -0.07, 0.05),
+    },
+    "loudest": "thumbs_down",
+    "sentence": "Undecided; not yet shown no worse: thumbs_down, handover. Loudest, thumbs_down: "
+    "10.7 % of 84 with the candidate, 8.23 % of 328 with the live adapter.",
+}
+
+
+@pytest.fixture
 def busy(shop: Shop) -> dict[str, str]:
     """A month in which one candidate went live, a second waits and a third cycle runs; the pages' paths."""
     teach(shop)
@@ -127,12 +161,19 @@ def busy(shop: Shop) -> dict[str, str]:
             row_of = session.get_one(Stage, stage.id)
             row_of.started_at = now() - timedelta(seconds=200)
         sft = next(each for each in datasets.every(session, owner) if each.kind == "sft")
+        trial = trials.start(
+            session, owner, second.adapter, TrialKind.CANARY, 0.2, "olga@example.com",
+            "See how customers take it", TrialPolicy(grow_to=[0.5]),
+        )  # fmt: skip
+        trials.judged(session, trial, "undecided", EVIDENCE, 0.2)
     return {
         "overview": "overview",
         "cycles": "cycles",
         "cycle": f"cycles/{running.id}",
         "candidates": "candidates",
         "candidate": f"candidates/{second.adapter.name}",
+        "trials": "trials",
+        "trial": f"trials/{trial.id}",
         "history": "history",
         "datasets": "datasets",
         "dataset": f"datasets/{sft.name}",

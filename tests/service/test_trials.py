@@ -95,7 +95,7 @@ def test_a_candidate_that_customers_dislike_is_rolled_back_by_itself_and_leaves_
             break
     ended = eventually(lambda: _ended(operator, trial))
     assert ended["state"] == "rolled_back" and ended["ended_by"] == "policy: trial"
-    assert "thumbs_down" in ended["outcome"] and ended["verdict"] == "worse"
+    assert "thumbs down" in ended["outcome"] and ended["verdict"] == "worse"
     eventually(lambda: {voice(customer) for _ in range(8)} == {"base"})
     eventually(lambda: said(customer, kept[-1], "And now?").startswith("[base]"))
     waiting = operator.get("/v1/ticket-proposals").json()
