@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, String, case, cast
 from sqlmodel import Session, col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from feedback import adapters, corrections
 from feedback.desk_tables import Handover
@@ -68,16 +69,7 @@ def by_adapter(session: Session, assistant: Assistant, since: datetime) -> dict[
     """By the id of the adapter (None: the base model), the days since then and how they went."""
     day = _day(session, col(Conversation.created_at))
     handed_over = select(Handover.id).where(Handover.conversation_id == Conversation.id).exists()
-    flagged = (
-        select(Feedback.id)
-        .join(Message, col(Message.id) == Feedback.message_id)
-        .where(
-            Message.conversation_id == Conversation.id,
-            corrections.are_dislikes(),
-            Feedback.state == FeedbackState.ACTIVE,
-        )
-        .exists()
-    )
+    flagged = col(Conversation.id).in_(_disliked_since(since))
     query = (
         select(  # type: ignore[call-overload]
             Conversation.adapter_id,
@@ -99,6 +91,20 @@ def by_adapter(session: Session, assistant: Assistant, since: datetime) -> dict[
     for adapter_id, text, *counts in session.exec(query):
         found.setdefault(adapter_id, {})[date.fromisoformat(text)] = Counts(*counts)
     return found
+
+
+def _disliked_since(since: datetime) -> SelectOfScalar[str]:
+    """Conversations whose customers disliked an answer: found once, not asked of each conversation."""
+    return (
+        select(Message.conversation_id)
+        .join(Feedback, col(Feedback.message_id) == Message.id)
+        .where(
+            col(Feedback.kind).in_((FeedbackKind.FLAG, FeedbackKind.RATING)),
+            Feedback.state == FeedbackState.ACTIVE,
+            col(Feedback.created_at) >= since,  # is indexed with kind and state
+            corrections.are_dislikes(),
+        )
+    )
 
 
 def total(days: Iterable[Counts]) -> Counts:

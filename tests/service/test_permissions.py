@@ -124,6 +124,7 @@ SENT: dict[str, dict[str, Any]] = {
         "role": "agent",
     },
     "POST /v1/staff/{person}/role": {"role": "operator", "assistant": "{assistant}"},
+    "PATCH /v1/sites/{site_id}": {"origins": ["https://new.example"]},
     "POST /v1/sites": {
         "assistant": "{assistant}",
         "name": "New",
