@@ -81,7 +81,7 @@ def compared(words: argparse.Namespace) -> Iterator[list[Gateway]]:
         if "proxy" in words.only:
             found += stack.enter_context(gateways.bare_proxy(url))
         if "understudy" in words.only:
-            found += stack.enter_context(gateways.understudy(url))
+            found += stack.enter_context(gateways.understudy(url, words.database))
         if "litellm" in words.only:
             found += stack.enter_context(gateways.litellm(url, words.litellm))
         for gateway in found:
@@ -115,10 +115,12 @@ def paced(words: argparse.Namespace, found: list[Gateway], table: Table) -> None
 
 
 def half(words: argparse.Namespace, found: list[Gateway], table: Table) -> None:
-    """The same at half of what each can finish, the questions coming at random moments."""
+    """The same at half of what each has processor time for, the questions coming at random moments."""
     pace(found[0], PACED)
     for gateway in found[1:]:
-        rate = table.known[gateway.name]["fast, 16 streams"]["answers_per_second"] / 2
+        loads = table.known[gateway.name]
+        spent = loads.get("paced, 16 streams", loads["paced, 1 streams"])["cpu_ms_per_answer"]
+        rate = round(1000 / spent / 2, 1)
         how = load(gateway, words.seconds, per_second=rate)
         table.add(gateway.name, "half load", {**how, "asked_per_second": rate})
         straight = load(found[0], words.seconds, per_second=rate)
@@ -138,6 +140,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--only", nargs="+", default=["proxy", "understudy", "litellm"])
+    parser.add_argument("--database", help="URL of an empty database; without it: SQLite")
     parser.add_argument("--litellm", type=Path, default=Path("var/litellm"))
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     words = parser.parse_args()
