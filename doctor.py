@@ -14,6 +14,7 @@ from feedback.database import check_schema
 from feedback.errors import UnderstudyError
 from feedback.settings import feedback_settings
 from service.engine.embedded_model import base_model
+from service.fleet import BY_NAME, addresses
 from service.settings import service_settings
 
 MIN_FREE_GIB = 5
@@ -43,7 +44,10 @@ def examine() -> list[Check]:
         _model(),
         _raises("database", check_schema, "the schema is the newest", "Run `understudy setup`."),
         _disk(),
-        _running("engine", f"{settings.engine_url}/health", "Run `understudy engine`."),
+        *(
+            _running("engine", f"{url.removeprefix(BY_NAME)}/health", "Run `understudy engine`.")
+            for url in addresses(settings)
+        ),
         _running("service", f"{doors}/health", "Run `understudy service`."),
     ]
 

@@ -6,7 +6,7 @@ refused request leaves no promotion: what is live stays live. One request at a t
 
 from sqlmodel import Session, col, select
 
-from feedback import adapters
+from feedback import adapters, trials
 from feedback.errors import Conflict
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Adapter, Assistant, Cycle, CycleState, Promotion, now
@@ -107,6 +107,7 @@ def carry_out(session: Session, request_id: str) -> Promotion | None:
         row.decision_id,
         row.rolls_back,
     )
+    trials.end_with(session, promotion)
     row.promotion_id = promotion.id
     _end(row, RequestState.DONE, "Enough engines were seen to compute it.")
     session.add(row)

@@ -26,6 +26,7 @@ from feedback.tables import (
     FeedbackState,
     Message,
     MessageState,
+    Promotion,
     Role,
     Speaker,
     now,
@@ -287,6 +288,16 @@ def end(session: Session, trial_id: str, state: TrialState, ended_by: str, outco
     return True
 
 
+def end_with(session: Session, promotion: Promotion) -> None:
+    """Something went live: a running trial of it has reached its aim, any other has lost its yardstick."""
+    assistant = session.get_one(Assistant, promotion.assistant_id)
+    if trial := running(session, assistant):
+        reached = trial.adapter_id == promotion.adapter_id
+        state = TrialState.PROMOTED if reached else TrialState.STOPPED
+        outcome = "It went live." if reached else "Something else went live meanwhile."
+        end(session, trial.id, state, promotion.approved_by, outcome)
+
+
 def stop(session: Session, trial: Trial, stopped_by: str, reason: str) -> Trial:
     """A person ends a trial: the candidate takes no further conversation; those under way keep it."""
     if not end(session, trial.id, TrialState.STOPPED, stopped_by, reason):
@@ -315,15 +326,23 @@ def outcomes(session: Session, trial: Trial, at: datetime) -> list[Outcome]:
         "flag": _disliked(session, trial, window, FeedbackKind.FLAG),
         "handover": _handed_over(session, trial, window),
     }
-    begun = session.exec(
-        select(Conversation).where(Conversation.trial_id == trial.id).order_by(col(Conversation.id))
+    begun: Any = session.exec(
+        select(  # type: ignore[call-overload]
+            Conversation.id,
+            Conversation.customer_id,
+            Conversation.trial_arm,
+            Conversation.trial_share,
+            Conversation.created_at,
+        )
+        .where(Conversation.trial_id == trial.id)
+        .order_by(col(Conversation.id))
     )
     return [_outcome(policy, each, first.get(each.id), happened, at) for each in begun]
 
 
 def _outcome(
     policy: TrialPolicy,
-    begun: Conversation,
+    begun: Any,
     first: tuple[str, int | None] | None,
     happened: dict[str, set[str]],
     at: datetime,

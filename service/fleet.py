@@ -50,11 +50,8 @@ class Fleet:
 
     # Which there are
 
-    def _named(self) -> list[str]:
-        return [url.strip().rstrip("/") for url in self._settings.engine_url.split(",")]
-
     def _fixed(self) -> list[str]:
-        return [url for url in self._named() if not url.startswith(BY_NAME)]
+        return [url for url in addresses(self._settings) if not url.startswith(BY_NAME)]
 
     def _join(self, url: str) -> None:
         self.members.append(
@@ -64,10 +61,11 @@ class Fleet:
     async def look(self) -> None:
         """Find out who is there, and how each is."""
         await self._discover()
-        await asyncio.gather(*(member.look() for member in self.members))
+        several = len(self.members) > 1
+        await asyncio.gather(*(member.look(count=several) for member in self.members))
 
     async def _discover(self) -> None:
-        names = [url for url in self._named() if url.startswith(BY_NAME)]
+        names = [url for url in addresses(self._settings) if url.startswith(BY_NAME)]
         if not names:
             return
         found = set(self._fixed())
@@ -120,6 +118,11 @@ class Fleet:
         """Whether any engine answers at all."""
         found = await asyncio.gather(*(member.vllm.healthy() for member in self.members))
         return any(found)
+
+
+def addresses(settings: ServiceSettings) -> list[str]:
+    """What the setting names: addresses, and names that stand for several."""
+    return [url.strip().rstrip("/") for url in settings.engine_url.split(",")]
 
 
 def resolved(url: str) -> list[str]:

@@ -22,6 +22,9 @@ from service.vllm import Vllm
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 5.0
+"""An engine that does not answer a look for so long gets no traffic until it does."""
+
 
 @dataclass(frozen=True)
 class Word:
@@ -79,13 +82,17 @@ class Member:
         refused = reason if time.monotonic() < until else None
         return Word(self.name, adapter.name in self._verified, refused)
 
-    async def look(self) -> None:
-        """Is it up, is it the same run as before, and what has it loaded?"""
+    async def look(self, count: bool = True) -> None:
+        """Is it up, is it the same run as before, and what has it loaded?
+
+        `count`: also how much it computes for others, which only matters where one may choose.
+        """
         try:
-            listed = await self.vllm.names()
-            running = await self.vllm.running()
-        except Unavailable as error:
-            self.suspect(str(error))
+            async with asyncio.timeout(LOOK_SECONDS):
+                listed = await self.vllm.names()
+                running = await self.vllm.running() if count else self.in_flight
+        except (Unavailable, TimeoutError) as error:
+            self.suspect(str(error) or f"it said nothing for {LOOK_SECONDS:g} seconds")
             return
         if not self.is_up:
             log.info("engine=%s is up", self.name)

@@ -6,6 +6,7 @@ replica judges; the same rows give the same verdict, and the first one to write 
 
 import asyncio
 import logging
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +26,8 @@ from service.verdict import Comparison, Drawn, Kind, Rule
 log = logging.getLogger(__name__)
 
 POLICY = "policy: trial"
+RESTS = 10
+"""Times as long as judging took, before the next: a long trial must not keep the service busy."""
 PASSED = (Kind.NO_WORSE, Kind.BETTER)
 PROPOSED_MOST = 50
 """Tickets proposed when a trial goes badly."""
@@ -43,11 +46,13 @@ class Trials:
     async def watch(self) -> None:
         """Look again and again, until cancelled. A failed look is logged, never fatal."""
         while True:
+            started = time.perf_counter()
             try:
                 await self.look()
             except Exception:
                 log.exception("a look at the trials failed; trying again")
-            await asyncio.sleep(self._settings.trial_poll_seconds)
+            took = time.perf_counter() - started
+            await asyncio.sleep(max(self._settings.trial_poll_seconds, RESTS * took))
 
     async def look(self) -> None:
         """Judge every running trial once, and do what follows."""

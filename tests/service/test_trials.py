@@ -14,7 +14,7 @@ from feedback.tables import Adapter, Conversation, Message, MessageState
 from service.settings import ServiceSettings
 from tests.service.conftest import Shop
 from tests.service.talk import ask, begin, eventually, said
-from tests.service.test_hot_swap import voice
+from tests.service.test_hot_swap import promote, voice
 from tests.stand_in_engine import StandInEngine, weights_in
 
 
@@ -190,6 +190,19 @@ def test_a_trial_that_makes_no_sense_is_refused_with_a_sentence(
     body = {"adapter": shop.publish("a").name, "reason": "x", **wrong}
     refused = operator.post("/v1/trials", json=body)
     assert refused.status_code == 422 and said_so in refused.text
+
+
+def test_a_trial_ends_when_its_candidate_or_something_else_goes_live(
+    shop: Shop, customer: httpx.Client, operator: httpx.Client
+) -> None:
+    candidate, other = shop.publish("a"), shop.publish("b")
+    trial = start(operator, candidate)
+    assert promote(operator, other.name).status_code == 201
+    assert read(operator, trial)["state"] == "stopped"
+    assert "Something else went live" in read(operator, trial)["outcome"]
+    trial = start(operator, candidate)
+    assert promote(operator, candidate.name).status_code == 201
+    assert read(operator, trial)["state"] == "promoted"
 
 
 def test_an_adapter_that_no_engine_holds_yet_is_met_by_nobody(
