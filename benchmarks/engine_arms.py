@@ -111,7 +111,7 @@ def engine_arm(
     line, env = started_as(name, settings, prepared_model(settings), inherited)
     started = time.perf_counter()
     with (folder / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(line, env=env, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(line, env=env, stdout=log, stderr=log, process_group=0)
     try:
         _wait(process, settings.engine_url, folder / f"{name}.log")
         arm = EngineArm(name, settings, process, "base", time.perf_counter() - started)

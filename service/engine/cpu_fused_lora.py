@@ -103,15 +103,18 @@ class FusedLayer:
         return self._slots[number]
 
 
-_layers: dict[int, tuple[Stacked, FusedLayer]] = {}  # the tuple is held, so that its id stays taken
+_layers: dict[int, tuple[Stacked, FusedLayer | None]] = {}  # held, so that the ids stay taken
 _filled: dict[int, tuple[torch.Tensor, int, bool]] = {}
 
 
-def fused_layer(a: Stacked, b: Stacked) -> FusedLayer:
-    """The same object for the same layer."""
-    if id(a) not in _layers:
-        _layers[id(a)] = (a, FusedLayer(a, b))
-    return _layers[id(a)][1]
+def fused_layer(a: Stacked, b: Stacked) -> FusedLayer | None:
+    """The same object for the same layer; None where the fast path does not fit."""
+    held = _layers.get(id(a))
+    if held is None:
+        # Inference tensors do not tell when they change.
+        fits = all(t.dtype == torch.float32 and not t.is_inference() for t in (*a, *b))
+        held = _layers[id(a)] = (a, FusedLayer(a, b) if fits else None)
+    return held[1]
 
 
 def has_weights(stacked: torch.Tensor) -> bool:
@@ -122,12 +125,6 @@ def has_weights(stacked: torch.Tensor) -> bool:
     if held is None or held[1] != stacked._version:
         held = _filled[id(stacked)] = (stacked, stacked._version, bool(stacked.any()))
     return held[2]
-
-
-def _supported(y: torch.Tensor, x: torch.Tensor, a: Stacked, b: Stacked) -> bool:
-    if any(weights.is_inference() for weights in (*a, *b)):  # these do not tell when they change
-        return False
-    return all(tensor.dtype == torch.float32 for tensor in (y, x, *a, *b))
 
 
 def install(wrapper: Any) -> None:
@@ -166,11 +163,11 @@ def _add_lora_linear(original: Method) -> Method:
         output_slices: tuple[int, ...],
         **kwargs: Any,
     ) -> None:
-        if kwargs or not _supported(y, x, lora_a_stacked, lora_b_stacked):
+        layer = fused_layer(lora_a_stacked, lora_b_stacked)
+        if layer is None or kwargs or not y.dtype == x.dtype == torch.float32:
             original(self, y, x, lora_a_stacked, lora_b_stacked, scale, output_slices, **kwargs)
             return
         check_rows(x, self.indices_len[0])
-        layer = fused_layer(lora_a_stacked, lora_b_stacked)
         for number, rows in self.understudy_groups:
             weights = layer.slot(number)
             if weights is not None:

@@ -4,6 +4,7 @@ Its root mean square norm and SiLU-and-multiply go through plain torch operators
 compiled, which LoRA forbids on a CPU. Installed by cpu_lora.py.
 """
 
+import os
 from typing import Any
 
 import torch
@@ -13,9 +14,13 @@ def install() -> None:
     """Let these layers use the kernels. Layers made before keep what they had."""
     from vllm.model_executor.layers.activation import SiluAndMul
     from vllm.model_executor.layers.layernorm import RMSNorm
+    from vllm.platforms.cpu import CpuPlatform
 
     RMSNorm.forward_cpu = rms_norm
     SiluAndMul.forward_cpu = silu_and_mul
+    if os.environ.get("TORCH_COMPILE_DISABLE") == "1":
+        # Attention hides behind a custom operator for the compiler's sake; without one, call it.
+        CpuPlatform.opaque_attention_op = classmethod(lambda cls: False)
 
 
 def rms_norm(
