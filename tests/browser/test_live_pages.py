@@ -4,9 +4,12 @@ import re
 
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from feedback.tables import Role
+from feedback import assistants, cycles
+from feedback.database import writing
+from feedback.tables import CycleState, Role
 from tests.browser.conftest import hire
 from tests.browser.test_agent import sign_in
+from tests.browser.test_operator import sign_in as sign_in_operator
 from tests.console.agents import talked
 from tests.service.conftest import Shop
 
@@ -67,3 +70,15 @@ def test_a_proxys_error_does_not_end_the_live_counts(page: Page, shop: Shop) -> 
     assert 1 <= before <= 4  # again, and with growing pauses
     talked(shop, "Back again?", "ann")
     expect(page.get_by_text("You said: Back again?")).to_be_visible(timeout=20_000)
+
+
+def test_the_last_of_several_quick_changes_is_shown_too(page: Page, shop: Shop) -> None:
+    sign_in_operator(page, shop)
+    page.goto(f"{shop.url}/console/shop/overview")
+    expect(page.get_by_text("On request")).to_be_visible()
+    with writing(shop.database) as session:
+        cycle = cycles.request(session, assistants.get(session, "shop"), "olga")
+    expect(page.get_by_text("requested", exact=True)).to_be_visible(timeout=15_000)
+    with writing(shop.database) as session:  # sooner than the page would look again
+        cycles.finish(session, cycle, CycleState.STOPPED, "Enough.")
+    expect(page.get_by_text("On request")).to_be_visible(timeout=15_000)

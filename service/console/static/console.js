@@ -132,8 +132,16 @@
   // hx-trigger="live from:body" load themselves anew when something changed. Browsers allow few connections
   // to a host, so only a page that is seen keeps one; what happened meanwhile is told when it is seen again.
   let source, timer, pauseSeconds = 0;
+  // htmx's throttle drops what comes too soon, for good. So it is told again when the throttles have passed.
+  let again = [];
+  const live = () => document.body.dispatchEvent(new CustomEvent("live"));
+  function tell() {
+    again.forEach(clearTimeout);
+    live();
+    again = [1500, 5500].map((pauseMs) => setTimeout(live, pauseMs));
+  }
   function listen() {
-    clearTimeout(timer);
+    [timer, ...again].forEach(clearTimeout);
     source?.close();
     const element = $("[data-live]");
     if (!element || document.hidden) return;
@@ -142,7 +150,7 @@
     source.addEventListener("changed", (event) => {
       const from = $("[data-live]");
       if (from) from.dataset.live = from.dataset.live.replace(/seen=[^&]*/, `seen=${encodeURIComponent(event.lastEventId)}`);
-      document.body.dispatchEvent(new CustomEvent("live"));
+      tell();
     });
     // A browser gives up for good when a proxy answers in the service's place.
     source.addEventListener("error", () => {
