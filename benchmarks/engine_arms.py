@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -121,7 +121,8 @@ def engine_arm(
         os.killpg(process.pid, signal.SIGSTOP)
         yield arm
     finally:
-        os.killpg(process.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(process.pid, signal.SIGCONT)
         process.terminate()
         try:
             process.wait(timeout=30)

@@ -1,8 +1,8 @@
 """Exact and faster LoRA operators for vLLM's CPU build, as a `vllm.general_plugins` entry point.
 
 The stock ones index the weights with each row's adapter number, and -1 (no adapter) picks the last
-adapter. They serve what cpu_fused_lora.py, which is installed here too, leaves to them. Nothing of ours
-calls this; every vLLM process does at its start, and off the CPU it is idle.
+adapter. Linear layers take the fast path of cpu_fused_lora.py, also installed here; the rest comes to these.
+Nothing of ours calls this; every vLLM process does at its start, and off the CPU it is idle.
 """
 
 import logging
