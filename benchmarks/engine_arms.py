@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -115,13 +115,14 @@ def engine_arm(
     try:
         _wait(process, settings.engine_url, folder / f"{name}.log")
         arm = EngineArm(name, settings, process, "base", time.perf_counter() - started)
-        if not name.startswith("base"):
+        if name != "base":
             asyncio.run(_load(settings, adapter))
             arm.model = ADAPTER
         os.killpg(process.pid, signal.SIGSTOP)
         yield arm
     finally:
-        os.killpg(process.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(process.pid, signal.SIGCONT)
         process.terminate()
         try:
             process.wait(timeout=30)
@@ -134,16 +135,14 @@ def started_as(
     name: str, settings: ServiceSettings, model: str, inherited: Mapping[str, str]
 ) -> tuple[list[str], dict[str, str]]:
     """'ours': as `understudy engine` starts it. 'stock': vLLM's own threads and operators, same
-    limits. 'base': ours without LoRA and our plugin, compiled. 'base-plugin': the same with our plugin,
-    for its processes that wait without spinning."""
+    limits. 'base': ours without LoRA and our plugin, compiled."""
     line = launch.command(settings, model, "cpu")
     env = launch.environment(settings, model, "cpu", KEY, inherited)
     if name == "stock":
         env = {k: v for k, v in env.items() if k not in OURS} | {"VLLM_PLUGINS": ""}
-    if name.startswith("base"):
+    if name == "base":
         env.pop("TORCH_COMPILE_DISABLE", None)
-        if name == "base":
-            env["VLLM_PLUGINS"] = ""
+        env["VLLM_PLUGINS"] = ""
         line = _without(line, "--enable-lora", "--max-loras", "--max-cpu-loras", "--max-lora-rank")
     return line, env
 

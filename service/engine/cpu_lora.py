@@ -1,8 +1,8 @@
 """Exact and faster LoRA operators for vLLM's CPU build, as a `vllm.general_plugins` entry point.
 
 The stock ones index the weights with each row's adapter number, and -1 (no adapter) picks the last
-adapter. They serve what cpu_fused_lora.py, which is installed here too, leaves to them. Nothing of ours
-calls this; every vLLM process does at its start, and off the CPU it is idle.
+adapter. Linear layers take the fast path of cpu_fused_lora.py, also installed here; the rest comes to these.
+Nothing of ours calls this; every vLLM process does at its start, and off the CPU it is idle.
 """
 
 import logging
@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from service.engine import cpu_fused_lora, cpu_layers, cpu_waiting
+from service.engine import cpu_fused_lora, cpu_layers
 from service.engine.cpu_fused_lora import Groups, check_rows, groups_of
 
 KNOWN_RELEASE = "0.32."  # what these operators were read against and tested with
@@ -37,7 +37,6 @@ def register() -> None:
         setattr(punica_cpu, name, operator)
     cpu_fused_lora.install(punica_cpu.PunicaWrapperCPU)
     cpu_layers.install()
-    cpu_waiting.install()
     log.info("LoRA operators and small layers of the CPU build replaced by Understudy's.")
 
 
