@@ -150,6 +150,7 @@ class Service:
             "SERVICE_PORT": str(port),
             "SERVICE_QUEUE_MAX": "256",
             "SERVICE_QUEUE_TIMEOUT_SECONDS": "120",
+            "SERVICE_SWAP_WAIT_SECONDS": "110",
         }
         os.environ |= self._environment
 
