@@ -131,7 +131,7 @@ def report(
                 waits = [t.first_token_seconds for t in timed]
                 first.setdefault(name, {})[str(n)] = round(statistics.median(waits), 2)
     medians = {
-        name: {n: statistics.median(by_count[n]) for n in sorted(by_count, key=int)}
+        name: {n: round(statistics.median(by_count[n]), 1) for n in sorted(by_count, key=int)}
         for name, by_count in rounds.items()
     }
     command = " ".join(["python -m benchmarks.engine", *sys.argv[1:]])
