@@ -80,7 +80,7 @@ async def examine(
 ) -> Decision:
     """Candidate and live sit the same tickets, and the gate decides; the decision is stored.
 
-    Raises like `HotSwap.hold` when the engine may not hold one of them; no decision is stored then.
+    Raises like `HotSwap.engine_with` when the engine may not hold one of them; no decision is stored then.
     """
     if (candidate and candidate.id) == (live and live.id):
         name = candidate.name if candidate else adapters.BASE

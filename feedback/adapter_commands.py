@@ -3,7 +3,6 @@
 Promoting and rolling back only ask: a running service moves its engines and decides.
 """
 
-import time
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from sqlmodel import Session
 
 from feedback import adapter_folder, adapters, assistants, audit, promotions, prune
 from feedback.database import reading, writing
-from feedback.errors import Conflict, Invalid
+from feedback.errors import Invalid
 from feedback.printing import (
     AssistantOption,
     CommandGroup,
@@ -286,25 +285,13 @@ def _tell(
 ) -> None:
     names = [adapter.name if adapter else adapters.BASE for adapter in (before, after)]
     say(f"Asked for by {asked.requested_by}: {names[0]} → {names[1]}.")
-    ended = _decided(asked, wait_seconds)
+    ended = promotions.outcome(asked.id, wait_seconds)
     if ended.state == RequestState.WAITING:
         say(
             "No service has decided yet. Is one running? The request stands, and goes on by itself."
         )
-    elif ended.state == RequestState.DONE:
-        say(f"{names[1]} is live. {ended.outcome}")
     else:
-        raise Conflict(f"It did not go live, and nothing changed: {ended.outcome}")
-
-
-def _decided(asked: PromotionRequest, wait_seconds: float) -> PromotionRequest:
-    deadline = time.monotonic() + wait_seconds
-    while True:
-        with reading() as session:
-            row = promotions.get(session, asked.id)
-        if row.state != RequestState.WAITING or time.monotonic() >= deadline:
-            return row
-        time.sleep(POLL_SECONDS)
+        say(f"{names[1]} is live. {ended.outcome}")
 
 
 def _word_of(swap: Swap) -> str:

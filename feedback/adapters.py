@@ -167,6 +167,17 @@ def usable(session: Session, adapter: Adapter) -> bool:
     return _files_removed_at(session, adapter) is None
 
 
+def kept(session: Session, adapter_id: str | None) -> tuple[Adapter | None, bool]:
+    """The adapter a row refers to (None: the base model), and whether it is `usable`, in one look."""
+    if adapter_id is None:
+        return None, True
+    held = select(Adapter).where(Adapter.id == adapter_id)
+    found = session.exec(
+        held.with_for_update(read=True, key_share=True).execution_options(populate_existing=True)
+    ).one()
+    return found, found.files_removed_at is None
+
+
 def check_usable(session: Session, adapter: Adapter) -> None:
     """Raise Conflict for an adapter whose files were removed, saying what to do instead."""
     if removed_at := _files_removed_at(session, adapter):
@@ -294,12 +305,6 @@ def back_to(session: Session, assistant: Assistant) -> Promotion | None:
     return next(
         (p for p in past if p.adapter_id != past[0].adapter_id and p.adapter_id not in gone), None
     )
-
-
-def roll_back(session: Session, assistant: Assistant, approved_by: str, reason: str) -> Promotion:
-    """Make live again what was live before; the base model where there was nothing."""
-    adapter = rollback_target(session, assistant)
-    return promote(session, assistant, adapter, approved_by, reason, rolls_back=True)
 
 
 def rollback_target(session: Session, assistant: Assistant) -> Adapter | None:

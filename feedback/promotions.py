@@ -4,12 +4,19 @@ People and the loop ask; the service decides (service/hot_swap.py), because only
 refused request leaves no promotion: what is live stays live. One request at a time waits per assistant.
 """
 
+import time
+
+from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from feedback import adapters, trials
+from feedback.database import reading
 from feedback.errors import Conflict
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Adapter, Assistant, Cycle, CycleState, Promotion, now
+
+LOOK_SECONDS = 0.1
+"""How often somebody who waits for a decision looks."""
 
 
 def request(
@@ -93,6 +100,24 @@ def every(session: Session, assistant: Assistant, limit: int = 200) -> list[Prom
     )
 
 
+def outcome(
+    request_id: str, wait_seconds: float, database: Engine | None = None
+) -> PromotionRequest:
+    """For whoever has a person waiting: the request once it was decided, or as it stands after the wait.
+
+    Raises Conflict with the reasons when it was refused or withdrawn: then nothing has changed.
+    """
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        with reading(database) as session:
+            row = get(session, request_id)
+        if row.state in (RequestState.REFUSED, RequestState.WITHDRAWN):
+            raise Conflict(f"It did not go live, and nothing changed: {row.outcome}")
+        if row.state == RequestState.DONE or time.monotonic() >= deadline:
+            return row
+        time.sleep(LOOK_SECONDS)
+
+
 def carry_out(session: Session, request_id: str) -> Promotion | None:
     """The engines compute it: promote. None when another service did so first, or it was withdrawn."""
     row = _held(session, request_id)
@@ -122,6 +147,7 @@ def refuse(session: Session, request_id: str, reason: str) -> bool:
         return False
     _end(row, RequestState.REFUSED, reason)
     session.add(row)
+    trials.did_not_go_live(session, row, reason)
     adapter = adapters.by_id(session, row.adapter_id)
     if adapter and adapter.cycle_id:
         cycle = session.get_one(Cycle, adapter.cycle_id)

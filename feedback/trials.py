@@ -15,7 +15,14 @@ from sqlmodel import Session, col, func, select
 from feedback import adapters
 from feedback.desk_tables import Handover
 from feedback.errors import Conflict, Invalid, NotFound
-from feedback.swap_tables import ProposalState, TicketProposal, Trial, TrialKind, TrialState
+from feedback.swap_tables import (
+    PromotionRequest,
+    ProposalState,
+    TicketProposal,
+    Trial,
+    TrialKind,
+    TrialState,
+)
 from feedback.tables import (
     UNSEEN,
     Adapter,
@@ -296,6 +303,14 @@ def end_with(session: Session, promotion: Promotion) -> None:
         state = TrialState.PROMOTED if reached else TrialState.STOPPED
         outcome = "It went live." if reached else "Something else went live meanwhile."
         end(session, trial.id, state, promotion.approved_by, outcome)
+
+
+def did_not_go_live(session: Session, asked: PromotionRequest, why: str) -> None:
+    """A trial had reached its aim, and then the engines refused the candidate."""
+    newest = next(iter(every(session, session.get_one(Assistant, asked.assistant_id))), None)
+    if newest and newest.state == TrialState.PROMOTED and newest.adapter_id == asked.adapter_id:
+        newest.state, newest.outcome = TrialState.STOPPED, f"It did not go live: {why}"
+        session.add(newest)
 
 
 def stop(session: Session, trial: Trial, stopped_by: str, reason: str) -> Trial:

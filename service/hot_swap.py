@@ -118,11 +118,6 @@ class HotSwap:
                 member.in_flight -= 1
                 raise
 
-    async def hold(self, adapter: Adapter) -> None:
-        """Make sure one engine holds this adapter; raises as `engine_with` does."""
-        async with self.engine_with(adapter):
-            pass
-
     async def drop(self, adapter: Adapter) -> None:
         """Stop routing to an adapter on every engine. Its files stay: engines may still read them."""
         await asyncio.gather(*(member.drop(adapter.name) for member in self.fleet.up))

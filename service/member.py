@@ -125,6 +125,7 @@ class Member:
         Raises Invalid when the files are not what was published or the engine refuses them,
         ProbeFailed when it computes something else, Unavailable when it is down.
         """
+        self._notice_boot()
         if adapter.name in self._verified:
             return
         async with self._locks.setdefault(adapter.name, asyncio.Lock()):

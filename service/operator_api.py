@@ -11,7 +11,6 @@ from feedback.errors import NotFound
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Adapter, Assistant, Cycle, Promotion
 from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
-from service.promoting import outcome
 from service.shapes import (
     AdapterOut,
     CycleOut,
@@ -228,7 +227,7 @@ def _promotion_out(session: Session, promotion: Promotion) -> PromotionOut:
 
 def _outcome(request: Request, response: Response, row: PromotionRequest) -> PromotionRequestOut:
     state = request.app.state
-    ended = outcome(state.database, row.id, state.settings.swap_wait_seconds)
+    ended = promotions.outcome(row.id, state.settings.swap_wait_seconds, state.database)
     if ended.state == RequestState.WAITING:
         response.status_code = 202
     with reading(state.database) as session:

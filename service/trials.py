@@ -7,7 +7,7 @@ replica judges; the same rows give the same verdict, and the first one to write 
 import asyncio
 import logging
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from anyio import to_thread
@@ -16,7 +16,6 @@ from sqlmodel import Session
 
 from feedback import promotions, proposals, standing, trials
 from feedback.database import reading, writing
-from feedback.errors import Invalid
 from feedback.swap_tables import Trial, TrialKind, TrialState
 from feedback.tables import Adapter, Assistant, Message, now
 from feedback.trials import Outcome, TrialPolicy
@@ -35,13 +34,22 @@ SHADOW_SIGNALS = ("error", "slow")
 """What can be told of an answer that no customer saw."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What was counted of a trial at one share, and of which conversations."""
+
+    whole: Comparison
+    step: Comparison
+    order: list[str] = field(default_factory=list)
+
+
 class Trials:
     """The verdicts of running trials, kept up to date. One per service process."""
 
     def __init__(self, database: Database, settings: ServiceSettings) -> None:
         self._database = database
         self._settings = settings
-        self._seen: dict[tuple[str, float], tuple[Comparison, Comparison]] = {}
+        self._seen: dict[tuple[str, float], Seen] = {}
 
     async def watch(self) -> None:
         """Look again and again, until cancelled. A failed look is logged, never fatal."""
@@ -87,37 +95,26 @@ class Trials:
     def _compare(self, trial: Trial, outcomes: list[Outcome]) -> tuple[Kind, dict[str, Any], str]:
         """All of the trial says whether it is worse; what was drawn at this share, whether it passes."""
         policy = trials.policy_of(trial)
-        key = (trial.id, trial.share)
-        whole, step = self._seen.get(key) or (
-            _comparison(trial, policy),
-            _comparison(trial, policy),
-        )
+        key, order = (trial.id, trial.share), [each.conversation_id for each in outcomes]
+        seen = self._seen.get(key)
+        # One may have begun before others and been stored after them, or been erased: count anew.
+        if seen is None or order[: len(seen.order)] != seen.order:
+            seen = Seen(_comparison(trial, policy), _comparison(trial, policy))
         drawn = [_drawn(each) for each in outcomes]
-        here = [each for each in drawn if each.share == trial.share]
-        try:
-            kind, passing = whole.follow(drawn), step.follow(here)
-        except Invalid:  # rows have gone: a customer was erased
-            whole, step = _comparison(trial, policy), _comparison(trial, policy)
-            kind, passing = whole.follow(drawn), step.follow(here)
-        self._seen[key] = (whole, step)
+        whole, step = seen.whole, seen.step
+        kind = whole.follow(drawn)
+        passing = step.follow([each for each in drawn if each.share == trial.share])
+        self._seen[key] = Seen(whole, step, order)
         if kind != Kind.WORSE:
             kind = passing
         told = whole if kind == Kind.WORSE else step
         verdict = told.verdict()
-        sentence = _in_words(verdict.sentence)
         evidence: dict[str, Any] = {
             "signals": {name: asdict(each) for name, each in whole.evidence().items()},
             "loudest": verdict.loudest,
-            "sentence": sentence,
+            "sentence": verdict.sentence,
         }
-        return kind, evidence, sentence
-
-
-def _in_words(sentence: str) -> str:
-    """With the signals' names as people say them."""
-    for name in trials.MARGINS:
-        sentence = sentence.replace(name, name.replace("_", " "))
-    return sentence
+        return kind, evidence, verdict.sentence
 
 
 def _comparison(trial: Trial, policy: TrialPolicy) -> Comparison:

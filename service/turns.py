@@ -208,10 +208,9 @@ class Turns:
         """The conversation's adapter. Between two turns the swap policy may move it to what is live;
         one whose adapter has no files any more has to move.
         """
-        own = adapters.by_id(session, found.adapter_id)
-        gone = own is not None and not adapters.usable(session, own)
+        own, usable = adapters.kept(session, found.adapter_id)
         standing = self._hot_swap.known(found.assistant_id)
-        if standing is None or not (gone or standing.moves(found, now())):
+        if standing is None or (usable and not standing.moves(found, now())):
             return own
         turn_log.move(session, found.id, standing.live)
         return standing.live
@@ -305,8 +304,7 @@ class Turns:
             answer.error = None
             answer.finished_at = None
             answer.writer = self._writer
-            own = adapters.by_id(session, answer.adapter_id)
-            if own is not None and not adapters.usable(session, own):  # another voice begins anew
+            if not adapters.kept(session, answer.adapter_id)[1]:  # another voice begins anew
                 voice = self._voice_of(session, conversation)
                 answer.text = ""
                 answer.adapter_id = voice.id if voice else None

@@ -199,7 +199,7 @@ class Comparison:
         ]
 
     def _sentence(self, kind: Kind, loudest: str) -> str:
-        spoken = f"{loudest}: {self._signals[loudest].rates()}"
+        spoken = f"{_in_words(loudest)}: {self._signals[loudest].rates()}"
         points = f"{100 * self._rules[loudest].margin:.3g} points"
         if kind is Kind.WORSE:
             return f"The candidate is worse by more than the margin of {points}. {spoken}."
@@ -213,9 +213,12 @@ class Comparison:
             return f"The candidate is better, and no worse in any signal. Loudest, {spoken}."
         if kind is Kind.NO_WORSE:
             return f"The candidate is no worse than the margins allow. Loudest, {spoken}."
-        return (
-            f"Undecided; not yet shown no worse: {', '.join(self._lacking())}. Loudest, {spoken}."
-        )
+        lacking = ", ".join(map(_in_words, self._lacking()))
+        return f"Undecided; not yet shown no worse: {lacking}. Loudest, {spoken}."
+
+
+def _in_words(signal: str) -> str:
+    return signal.replace("_", " ")
 
 
 def _weights(rules: Mapping[str, Rule]) -> dict[str, float]:

@@ -3,11 +3,11 @@
 from fastapi import Request
 from fastapi.responses import RedirectResponse
 
+from feedback import promotions
 from feedback.conversations import check_name
 from feedback.errors import Invalid
 from feedback.swap_tables import RequestState
 from service.console.session import Seat
-from service.promoting import outcome
 
 DONE = {
     "promoted": "Done. The engines were seen to compute it, and new conversations speak with it.",
@@ -38,7 +38,7 @@ def back(here: Seat, path: str, done: str) -> RedirectResponse:
 def became(request: Request, request_id: str, done: str) -> str:
     """What a page says after a promotion was asked for; Conflict with the reasons if it was refused."""
     state = request.app.state
-    ended = outcome(state.database, request_id, state.settings.swap_wait_seconds)
+    ended = promotions.outcome(request_id, state.settings.swap_wait_seconds, state.database)
     return "waits" if ended.state == RequestState.WAITING else done
 
 

@@ -24,6 +24,7 @@ from tests.console.trained import (
     teach,
     train,
 )
+from tests.feedback.said import roll_back
 from tests.service.conftest import Shop
 
 Accessible = Callable[[Page], None]
@@ -138,7 +139,7 @@ def busy(shop: Shop) -> dict[str, str]:
         owner, olga = shop_of(session), "olga@example.com"
         past = [
             adapters.promote(session, owner, first.adapter, olga, "Knows our return policy"),
-            adapters.roll_back(session, owner, olga, "Too curt with angry customers"),
+            roll_back(session, owner, olga, "Too curt with angry customers"),
             adapters.promote(session, owner, first.adapter, olga, "Kinder since the new prompt"),
         ]
         for promotion, days in zip(past, (24, 22, 15), strict=True):

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from feedback import assistants, conversations, corrections
+from feedback import adapters, assistants, conversations, corrections
 from feedback.adapter_folder import CONFIG, PROBE, WEIGHTS
 from feedback.database import writing
 from feedback.tables import (
@@ -78,6 +78,12 @@ def long_ago(session: Session, days: int = 40) -> None:
     for row in [*session.exec(select(Adapter)), *session.exec(select(Promotion))]:
         row.created_at -= timedelta(days=days)
         session.add(row)
+
+
+def roll_back(session: Session, assistant: Assistant, by: str, reason: str) -> Promotion:
+    """A rollback as history has it, without the engines' word."""
+    target = adapters.rollback_target(session, assistant)
+    return adapters.promote(session, assistant, target, by, reason, rolls_back=True)
 
 
 def while_open(

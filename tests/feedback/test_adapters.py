@@ -14,7 +14,15 @@ from feedback.adapter_folder import MANIFEST, WEIGHTS
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Adapter, Assistant, Dataset
-from tests.feedback.said import NIGHT, SHOES, SPOON, at_the_same_time, built_adapter, corrected
+from tests.feedback.said import (
+    NIGHT,
+    SHOES,
+    SPOON,
+    at_the_same_time,
+    built_adapter,
+    corrected,
+    roll_back,
+)
 
 
 def publish(
@@ -128,7 +136,7 @@ def test_the_newest_promotion_is_live_and_rolling_back_is_one_more(
 ) -> None:
     assert adapters.live(session, assistant) is None
     with pytest.raises(Conflict, match="Nothing was ever promoted"):
-        adapters.roll_back(session, assistant, "mara", "Why not.")
+        roll_back(session, assistant, "mara", "Why not.")
     one, two = (
         publish(session, assistant, built_adapter(tmp_path / name, name.encode()))
         for name in ("one", "two")
@@ -136,7 +144,7 @@ def test_the_newest_promotion_is_live_and_rolling_back_is_one_more(
     for adapter in (one, two):
         adapters.promote(session, assistant, adapter, "mara", "Better.")
         assert adapters.live_adapter(session, assistant) == adapter
-    adapters.roll_back(session, assistant, "jonas", "It forgot the fees.")
+    roll_back(session, assistant, "jonas", "It forgot the fees.")
     assert adapters.live_adapter(session, assistant) == one
     adapters.promote(session, assistant, None, "jonas", "Start over.")
     assert adapters.live_adapter(session, assistant) is None
@@ -154,7 +162,7 @@ def test_the_first_promotion_is_rolled_back_to_the_base_model(
 ) -> None:
     adapter = publish(session, assistant, built_adapter(tmp_path / "built"))
     adapters.promote(session, assistant, adapter, "mara", "Better.")
-    assert adapters.roll_back(session, assistant, "mara", "Worse.").adapter_id is None
+    assert roll_back(session, assistant, "mara", "Worse.").adapter_id is None
 
 
 def test_fifty_promotions_and_rollbacks_leave_a_complete_history(
@@ -169,7 +177,7 @@ def test_fifty_promotions_and_rollbacks_leave_a_complete_history(
     for number in range(50):
         with writing(database_engine) as session:
             if number % 5 == 4:
-                row = adapters.roll_back(session, assistant, "mara", f"back {number}")
+                row = roll_back(session, assistant, "mara", f"back {number}")
             else:
                 live = adapters.live_adapter(session, assistant)
                 other = next(
@@ -220,7 +228,7 @@ def test_what_may_not_go_live_is_refused_with_the_reason(
         adapters.promote(session, shop, adapter, "mara", "x")
         with pytest.raises(Conflict, match="is live already"):
             adapters.promote(session, shop, adapter, "mara", "x")
-        adapters.roll_back(session, shop, "mara", "x")
+        roll_back(session, shop, "mara", "x")
         with pytest.raises(Conflict, match="'base' is live already"):
             adapters.promote(session, shop, None, "mara", "x")
         shop.base_model = "another/model"

@@ -194,7 +194,7 @@ def test_promoting_and_rolling_back_say_what_changed(
     shop: list[Adapter], database_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "feedback.adapter_commands.time.sleep", lambda _seconds: carry_out(database_engine)
+        "feedback.promotions.time.sleep", lambda _seconds: carry_out(database_engine)
     )
     app, who = adapter_commands.app, ["--by", "mara", "--reason", "Better."]
     one, two = (adapter.name for adapter in shop)
@@ -231,7 +231,7 @@ def test_a_promotion_the_engines_refuse_is_an_error_with_their_reason(
             assert asked is not None
             promotions.refuse(session, asked.id, "It differs from the trainer's.")
 
-    monkeypatch.setattr("feedback.adapter_commands.time.sleep", refuse)
+    monkeypatch.setattr("feedback.promotions.time.sleep", refuse)
     with pytest.raises(Conflict, match=r"nothing changed: It differs"):
         run(adapter_commands.app, "promote", shop[0].name, "--by", "mara", "--reason", "Better.")
     assert as_json(adapter_commands.app, "history") == []

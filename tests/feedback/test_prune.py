@@ -36,7 +36,7 @@ from feedback.tables import (
     Promotion,
     now,
 )
-from tests.feedback.said import answered, at_the_same_time, built_adapter, while_open
+from tests.feedback.said import answered, at_the_same_time, built_adapter, roll_back, while_open
 
 OLGA = Actor("olga@example.com", "operator")
 LATER = timedelta(days=40)
@@ -171,7 +171,7 @@ def test_a_rollback_passes_over_what_has_no_files(
             session.get_one(Adapter, adapter.id).files_removed_at = now()
         session.flush()
         assert adapters.back_to(session, owner) is None
-        assert adapters.roll_back(session, owner, "mara", "Worse.").adapter_id is None
+        assert roll_back(session, owner, "mara", "Worse.").adapter_id is None
 
 
 def test_what_speaks_while_the_engine_refuses_the_newest_stays(
@@ -313,7 +313,7 @@ class Story:
     def _promote(self, session: Session, how: str, chosen: Adapter | None) -> None:
         try:
             if how == "roll back":
-                row = adapters.roll_back(session, self.owner, "mara", "Worse.")
+                row = roll_back(session, self.owner, "mara", "Worse.")
             else:
                 row = promoted(session, self.owner, None if how == "base" else chosen)
             row.created_at = self.day
@@ -370,7 +370,7 @@ def test_whatever_happened_what_may_still_be_asked_for_keeps_its_files(
             assert (after and after.id) == (before and before.id)
         if live is not None and live.adapter_id != (before.adapter_id if before else None):
             with writing(database_engine) as session:
-                row = adapters.roll_back(session, owner, "mara", "As promised.")
+                row = roll_back(session, owner, "mara", "As promised.")
                 row.created_at = story.day
                 to = adapters.by_id(session, row.adapter_id)
                 assert to is None or adapters.folder_of(to).is_dir()

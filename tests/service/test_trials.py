@@ -1,6 +1,7 @@
 """A candidate on real customers: who meets it, what follows from how it fares, and what it leaves."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,7 +12,9 @@ from feedback import adapters, assistants, proposals, standing, trials
 from feedback.database import reading, writing
 from feedback.swap_tables import Trial, TrialKind, TrialState
 from feedback.tables import Adapter, Conversation, Message, MessageState
+from feedback.trials import Outcome
 from service.settings import ServiceSettings
+from service.trials import Trials
 from tests.service.conftest import Shop
 from tests.service.talk import ask, begin, eventually, said
 from tests.service.test_hot_swap import promote, voice
@@ -235,3 +238,23 @@ def test_a_rollback_of_a_canary_withdraws_its_adapter_until_somebody_promotes_it
         adapters.promote(session, owner, candidate, "olga", "I know better")
         assert standing.of(session, owner).withdrawn == frozenset()
         assert proposals.waiting(session, owner) == []
+
+
+def test_a_conversation_stored_after_later_ones_is_counted_once_and_no_other_twice(
+    shop: Shop, settings: ServiceSettings
+) -> None:
+    candidate = shop.publish("a")
+    with writing(shop.database) as session:
+        trial = _trial(session, shop, candidate)
+    judging = Trials(shop.database, settings)
+    begun = [
+        Outcome(f"c{n:02}", f"u{n}", n % 2 == 0, 0.5, dict.fromkeys(trials.MARGINS, n % 3 == 0))
+        for n in range(40)
+    ]
+    judging._compare(trial, [each for each in begun if each.conversation_id != "c07"])
+    late = judging._compare(trial, begun)
+    erased = judging._compare(trial, begun[:3] + begun[4:] + [replace(begun[3], unit="new")])
+    fresh = Trials(shop.database, settings)
+    assert late == fresh._compare(trial, begun)
+    counted = erased[1]["signals"]["error"]
+    assert (counted["conversations"], counted["candidate"]) == (40, 20)
