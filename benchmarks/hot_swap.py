@@ -1,11 +1,12 @@
 """Swaps while customers talk, on real engines: is any answer lost or mixed, and who notices?
 
-    .venv/bin/python -m benchmarks.hot_swap [--customers 64] [--swaps 20] [--rollbacks 5] [--seconds 8]
+    .venv/bin/python -m benchmarks.hot_swap [--customers 64] [--swaps 20] [--rollbacks 5] [--seconds 3]
 
-Starts two vLLM engines and the service as a user would, publishes four small adapters, and has customers
-talk without a pause: first a while without swaps, then through all of them, in between with one engine
-killed and started again. Afterwards every answer is asked for again, alone, of the adapter that its row
-names. Writes benchmarks/results/DATE-hot-swap.json. Takes about ten minutes on two cores.
+Starts two vLLM engines on a core each and the service as a user would, publishes four small adapters, and
+has customers talk without a pause: first a while without swaps, then through all of them, with one engine
+killed and started again in between. Ten times a second somebody new opens a conversation and notes who
+speaks. Afterwards every answer is asked for again, alone, of the adapter that its row names. Writes
+benchmarks/results/DATE-hot-swap.json and .svg. Takes about ten minutes on two cores.
 """
 
 import argparse
@@ -13,32 +14,63 @@ import asyncio
 import json
 import os
 import platform
-import signal
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 from sqlmodel import select
 
+from benchmarks.started import Engine, Service
 from benchmarks.swap_load import QUESTIONS, Customers, Said, summary
+from benchmarks.swap_plot import draw
 from feedback import adapters, api_keys, assistants
 from feedback.assistants import Sampling, SwapPolicy
 from feedback.database import migrate, reading, writing
 from feedback.tables import Adapter, Message, Role
+from service.answering import Answer
 from service.settings import ServiceSettings
-from tests.engine_process import free_port, prepared_model, running_engine
+from service.vllm import Vllm
 
 PROMPT = "You are the support assistant of a rainwear shop. Answer in one short sentence."
 ANSWER_TOKENS = 16
 RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Act:
+    """One promotion or rollback: when it was asked for and decided, and who is live since."""
+
+    kind: str
+    adapter: str
+    asked_at: float
+    decided_at: float
+
+
+@dataclass
+class Story:
+    """What happened when, in seconds of one clock."""
+
+    quiet: tuple[float, float] = (0, 0)
+    acts: list[Act] = field(default_factory=list)
+    killed: tuple[float, float] = (0, 0)
+    """From the kill until the engine held what is live again."""
+    until: float = 0
+
+    @property
+    def swapping(self) -> list[tuple[float, float]]:
+        """The acts, without the time in which an engine was missing."""
+        return [(self.quiet[1], self.killed[0]), (self.killed[1], self.until)]
 
 
 def main() -> None:
@@ -47,10 +79,11 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=64)
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument("--rollbacks", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=8.0, help="between two acts")
+    parser.add_argument("--seconds", type=float, default=3.0, help="between two acts")
+    parser.add_argument("--quiet-seconds", type=float, default=90.0, help="before the first act")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        found = _run(asked, Path(folder), stack)
+        found, picture = _run(asked, Path(folder), stack)
     found |= {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "command": f"python -m benchmarks.hot_swap {' '.join(sys.argv[1:])}".strip(),
@@ -59,126 +92,74 @@ def main() -> None:
     }
     target = RESULTS / f"{found['date']}-hot-swap.json"
     target.write_text(json.dumps(found, indent=2) + "\n")
+    target.with_suffix(".svg").write_text(picture)
     print(json.dumps(found, indent=2))
     print(f"Written to {target}.")
 
 
-def _run(asked: argparse.Namespace, folder: Path, stack: ExitStack) -> dict[str, Any]:
-    settings = ServiceSettings(engine_kv_cache_gib=0.5, engine_max_loras=6)
-    first = stack.enter_context(running_engine(folder / "one", settings=settings))
-    os.environ["SERVICE_ENGINE_API_KEY"] = first.api_key
-    keyed = settings.model_copy(update={"engine_api_key": ServiceSettings().engine_api_key})
-    second = Restartable(folder / "two", keyed)
-    stack.callback(second.stop)
-    second.start()
-    service = Service(folder, [first.url, second.url], first.api_key)
-    keys, pool = _open_shop(first.model, folder)
+def _run(asked: argparse.Namespace, folder: Path, stack: ExitStack) -> tuple[dict[str, Any], str]:
+    key = secrets.token_urlsafe()
+    settings = ServiceSettings(
+        engine_kv_cache_gib=0.5, engine_max_loras=6, engine_api_key=SecretStr(key)
+    )
+    engines = [Engine(folder / f"engine-{core}", settings, key, core) for core in (0, 1)]
+    for engine in engines:
+        stack.callback(engine.stop)
+        engine.start()
+    service = Service(folder, [engine.url for engine in engines], key)
+    keys, pool = _open_shop(engines[0].model, folder)
     stack.enter_context(service.running())
     customers = Customers(service.url, keys["customer"], asked.customers)
-    story = _story(asked, customers, service, keys["operator"], pool, second)
-    phases = asyncio.run(story)
-    checked = asyncio.run(_check(customers.load.said, first.url, first.api_key, pool))
-    quiet = summary(customers.load.gaps_between(*phases["without swaps"]))
-    swaps = summary(customers.load.gaps_between(*phases["with swaps"]))
-    return {
+    story = asyncio.run(_story(asked, customers, service, keys["operator"], pool, engines[1]))
+    load = customers.load
+    checked = asyncio.run(_check(load.said, Vllm(settings, key, engines[0].url), pool))
+    quiet, swaps = load.pauses(story.quiet), load.pauses(*story.swapping)
+    found = {
         "customers": asked.customers,
-        "acts": asked.swaps + asked.rollbacks,
-        "answers": len(customers.load.said),
-        "failed": len(customers.load.failed),
-        "told_to_retry": customers.load.told_to_retry,
+        "acts": Counter(act.kind for act in story.acts),
+        "answers": len(load.said),
+        "failed": len(load.failed),
+        "told_to_retry": load.told_to_retry,
         **checked,
-        "pauses_without_swaps": quiet,
-        "pauses_with_swaps": swaps,
-        "worst_pause_ratio": round(swaps["worst_ms"] / quiet["worst_ms"], 2),
-        "seconds_from_request_to_new_conversations": phases["took"],
+        "pauses_without_swaps": summary(quiet),
+        "pauses_with_swaps": summary(swaps),
+        "worst_pause_ratio": round(max(s for _, s in swaps) / max(s for _, s in quiet), 2),
+        "seconds_until_the_killed_engine_was_back": round(story.killed[1] - story.killed[0], 1),
+        "seconds_to_decide": _took(story.acts),
+        **_late(story, customers),
+    }
+    drawn = draw(
+        load.pauses((story.quiet[0], story.until)),
+        story.quiet,
+        [(act.decided_at, act.kind) for act in story.acts],
+        story.killed,
+    )
+    return found, drawn
+
+
+def _took(acts: list[Act]) -> dict[str, dict[str, float]]:
+    """By kind of act, how long the operator waited for it, in seconds."""
+    took: dict[str, list[float]] = {}
+    for act in acts:
+        took.setdefault(act.kind, []).append(act.decided_at - act.asked_at)
+    return {
+        kind: {"median": round(sorted(all_)[len(all_) // 2], 2), "worst": round(max(all_), 2)}
+        for kind, all_ in took.items()
     }
 
 
-class Restartable:
-    """The second engine: killed without warning and started again at the same address."""
-
-    def __init__(self, folder: Path, settings: ServiceSettings) -> None:
-        folder.mkdir(parents=True)
-        self._log = folder / "engine.log"
-        self._settings = settings.model_copy(update={"engine_port": free_port()})
-        self.url = f"http://{settings.engine_host}:{self._settings.engine_port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        from service.engine import launch
-
-        model, device = prepared_model(self._settings), launch.engine_device(self._settings)
-        key = os.environ["SERVICE_ENGINE_API_KEY"]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                launch.command(self._settings, model, device),
-                env=launch.environment(self._settings, model, device, key, os.environ),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + self._settings.engine_start_timeout_seconds
-        while not _answers(self.url):
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise RuntimeError(f"the second engine did not start; see {self._log}")
-            time.sleep(0.5)
-
-    def kill(self) -> None:
-        """kill -9, its children too."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-    def stop(self) -> None:
-        """At the end, however it went."""
-        if self._process is not None and self._process.poll() is None:
-            self.kill()
-
-
-class Service:
-    """`understudy service` over both engines, with a database of its own."""
-
-    def __init__(self, folder: Path, engines: list[str], api_key: str) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._log = folder / "service.log"
-        self._environment = {
-            "FEEDBACK_VAR_DIR": str(folder / "var"),
-            "SERVICE_ENGINE_URL": ",".join(engines),
-            "SERVICE_ENGINE_API_KEY": api_key,
-            "SERVICE_PORT": str(port),
-            "SERVICE_QUEUE_MAX": "256",
-            "SERVICE_QUEUE_TIMEOUT_SECONDS": "120",
-            "SERVICE_SWAP_WAIT_SECONDS": "110",
-        }
-        os.environ |= self._environment
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """From ready to ended."""
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "understudy", "service"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            while not _answers(self.url):
-                if process.poll() is not None:
-                    raise RuntimeError(f"the service ended:\n{self._log.read_text()[-2000:]}")
-                time.sleep(0.2)
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=2, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+def _late(story: Story, customers: Customers) -> dict[str, float]:
+    """How long after a decision conversations still began with another adapter, in seconds."""
+    ends = [act.asked_at for act in story.acts[1:]] + [story.until]
+    late, seen = 0.0, 0
+    for act, end in zip(story.acts, ends, strict=True):
+        after = [(s, name) for s, _, name in customers.load.begun if act.decided_at <= s < end]
+        late = max([late, *(sent - act.decided_at for sent, name in after if name != act.adapter)])
+        seen += len(after)
+    return {
+        "conversations_begun_after_flips": seen,
+        "seconds_until_the_last_old_one": round(late, 2),
+    }
 
 
 def _open_shop(model: str, folder: Path) -> tuple[dict[str, str], list[Adapter]]:
@@ -211,109 +192,98 @@ async def _story(
     service: Service,
     operator_key: str,
     pool: list[Adapter],
-    second: Restartable,
-) -> dict[str, Any]:
+    engine: Engine,
+) -> Story:
     headers = {"Authorization": f"Bearer {operator_key}"}
     acts = asked.swaps + asked.rollbacks
     every = acts // asked.rollbacks if asked.rollbacks else acts + 1
-    took: list[float] = []
+    story = Story()
     async with httpx.AsyncClient(
         base_url=service.url, headers=headers, timeout=120, trust_env=False
     ) as operator:
         await operator.post("/v1/promotions", json={"adapter": pool[0].name, "reason": "warm"})
-        talking = asyncio.create_task(customers.talk())
+        talking = asyncio.gather(customers.talk(), customers.arrive(every_seconds=0.1))
         await asyncio.sleep(15)  # everybody is in the middle of something
-        quiet_from = time.monotonic()
-        await asyncio.sleep(acts * asked.seconds / 2)
-        quiet_until = time.monotonic()
+        story.quiet = (time.monotonic(), time.monotonic() + asked.quiet_seconds)
+        await asyncio.sleep(asked.quiet_seconds)
         for number in range(acts):
-            await _act(
-                operator,
-                customers,
-                pool,
-                number,
-                is_rollback=number % every == every - 1,
-                took=took,
-            )
+            if number == acts // 2:
+                killed_at = time.monotonic()
+                engine.kill()
+            is_rollback = number % every == every - 1
+            story.acts.append(await _act(operator, pool, number, is_rollback, story.acts))
+            if number == acts // 2:
+                await asyncio.to_thread(engine.start)
+                await _until_back(operator, engine, story.acts[-1].adapter)
+                story.killed = (killed_at, time.monotonic())
             await asyncio.sleep(asked.seconds)
-        swaps_until = time.monotonic()
-        second.kill()
-        await _act(operator, customers, pool, acts, is_rollback=False, took=[])
-        await asyncio.to_thread(second.start)
-        await asyncio.sleep(asked.seconds)
+        story.until = time.monotonic()
         customers.stop()
         await talking
-    return {
-        "without swaps": (quiet_from, quiet_until),
-        "with swaps": (quiet_until, swaps_until),
-        "took": {"median": round(sorted(took)[len(took) // 2], 2), "worst": round(max(took), 2)},
-    }
+    return story
 
 
 async def _act(
     operator: httpx.AsyncClient,
-    customers: Customers,
     pool: list[Adapter],
     number: int,
     is_rollback: bool,
-    took: list[float],
-) -> None:
-    """One promotion or rollback, and how long until a new conversation speaks with it."""
+    before: list[Act],
+) -> Act:
+    live = before[-1].adapter if before else pool[0].name
     asked_at = time.monotonic()
     if is_rollback:
         done = await operator.post("/v1/rollbacks", json={"reason": "worse"})
+        kind = "rollback"
     else:
-        live = (await operator.get("/v1/promotions")).json()[0]["adapter"]
         name = next(each.name for each in pool[number % 4 :] + pool if each.name != live)
+        known = {pool[0].name, *(act.adapter for act in before)}
+        kind = "promotion" if name in known else "promotion of an adapter never held before"
         done = await operator.post("/v1/promotions", json={"adapter": name, "reason": "better"})
     assert done.status_code == 201, done.text
-    decided_at, live = time.monotonic(), done.json()["adapter"]
+    act = Act(kind, done.json()["adapter"], asked_at, time.monotonic())
+    print(f"{number}: {kind}: {act.adapter} in {act.decided_at - asked_at:.2f} s", flush=True)
+    return act
+
+
+async def _until_back(operator: httpx.AsyncClient, engine: Engine, adapter: str) -> None:
     while True:
-        new = [at for sent, at, name in customers.load.begun if sent > asked_at and name == live]
-        if new or time.monotonic() - decided_at > 10:
-            break
-        await asyncio.sleep(0.05)
-    sent = [sent for sent, _, name in customers.load.begun if sent > asked_at and name == live]
-    took.append(max(0.0, min(sent, default=decided_at + 10) - decided_at))
-    print(f"{number}: {live}, decided in {decided_at - asked_at:.2f} s", flush=True)
+        for each in (await operator.get("/v1/engines")).json():
+            if each["name"] == engine.url and each["up"] and adapter in each["adapters"]:
+                return
+        await asyncio.sleep(0.2)
 
 
-async def _check(said: list[Said], url: str, api_key: str, pool: list[Adapter]) -> dict[str, Any]:
-    """Ask every different question again, alone, of the adapter each answer's row names."""
+async def _check(said: list[Said], engine: Vllm, pool: list[Adapter]) -> dict[str, Any]:
+    """Ask for every different answer again, alone, of the adapter that the answers' rows name.
+
+    One that was cut off and went on is compared with what this adapter goes on with from the same part.
+    """
     names = {each.id: each.name for each in pool}
     with reading() as session:
         rows = session.exec(select(Message.id, Message.adapter_id, Message.engine))
-        claimed = {
-            ident: (names.get(adapter or "", "base"), engine) for ident, adapter, engine in rows
-        }
-    keyed: dict[str, list[Said]] = {}
+        claimed = {ident: (names.get(adapter or ""), name) for ident, adapter, name in rows}
+    alone: dict[str, str] = {}
+    mixed: list[Said] = []
     for one in said:
-        keyed.setdefault(json.dumps([claimed[one.answer_id][0], one.asked]), []).append(one)
-    mixed = []
-    headers = {"Authorization": f"Bearer {api_key}"}
-    async with httpx.AsyncClient(
-        base_url=url, headers=headers, timeout=120, trust_env=False
-    ) as engine:
-        for key, answers in keyed.items():
-            adapter, asked = json.loads(key)
-            body = {
-                "model": adapter,
-                "messages": [{"role": "system", "content": PROMPT}, *asked],
-                "max_tokens": ANSWER_TOKENS,
-                "temperature": 0.0,
-            }
-            reply = (await engine.post("/v1/chat/completions", json=body)).json()
-            text = reply["choices"][0]["message"]["content"]
-            mixed += [one for one in answers if one.text.strip() != text.strip()]
-    by_engine: dict[str, int] = {}
-    for one in said:
-        engine_name = claimed[one.answer_id][1] or "none"
-        by_engine[engine_name] = by_engine.get(engine_name, 0) + 1
+        key = json.dumps([claimed[one.answer_id][0], one.asked, one.part])
+        if key not in alone:
+            messages = [{"role": "system", "content": PROMPT}, *one.asked]
+            sampling = Sampling(max_tokens=ANSWER_TOKENS)
+            again = Answer(messages, sampling, claimed[one.answer_id][0], one.part or "")
+            async for _ in again.pieces(engine):
+                pass
+            alone[key] = again.text.strip()
+        if one.text.strip() != alone[key]:
+            mixed.append(one)
+            print(f"mixed: {one}\n  alone: {alone[key]!r}", flush=True)
+    await engine.close()
     return {
-        "mixed": sum(one.retries == 0 for one in mixed),
-        "differ_after_a_retry": sum(one.retries > 0 for one in mixed),
-        "different_questions": len(keyed),
-        "answers_by_engine": list(by_engine.values()),
+        "mixed": len(mixed),
+        "of_these_cut_off_and_resumed": sum(one.part is not None for one in mixed),
+        "resumed": sum(one.part is not None for one in said),
+        "different_questions": len(alone),
+        "answers_by_engine": sorted(Counter(claimed[one.answer_id][1] for one in said).values()),
         "questions": len(QUESTIONS),
     }
 

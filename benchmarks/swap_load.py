@@ -32,9 +32,10 @@ class Said:
     asked: list[dict[str, str]]
     """The conversation up to and with the question, as a model sees it, less the prompt."""
     text: str
-    begun_at: float
-    gaps_seconds: list[float]
-    retries: int
+    pauses: list[tuple[float, float]]
+    """When a word came, and how many seconds after the one before it."""
+    part: str | None = None
+    """What it goes on from, where it was cut off and asked for again."""
 
 
 @dataclass
@@ -47,10 +48,13 @@ class Load:
     begun: list[tuple[float, float, str]] = field(default_factory=list)
     """When a conversation was asked for, when it had begun, and with which adapter."""
 
-    def gaps_between(self, start: float, end: float) -> list[float]:
-        """Every pause between two words of answers begun in a span of time, in seconds."""
+    def pauses(self, *spans: tuple[float, float]) -> list[tuple[float, float]]:
+        """Every pause between two words that ended in one of these spans of time: when, and seconds."""
         return [
-            gap for said in self.said if start <= said.begun_at < end for gap in said.gaps_seconds
+            (at, seconds)
+            for said in self.said
+            for at, seconds in said.pauses
+            if any(start <= at < end for start, end in spans)
         ]
 
 
@@ -75,18 +79,35 @@ class Customers:
         """No new question after this."""
         self._stop.set()
 
+    async def arrive(self, every_seconds: float) -> None:
+        """Until `stop` is called: somebody new opens a conversation, notes who speaks, and leaves."""
+        headers = {"Authorization": f"Bearer {self._key}"}
+        async with httpx.AsyncClient(
+            base_url=self._url, headers=headers, timeout=120, trust_env=False
+        ) as client:
+            while not self._stop.is_set():
+                await self._begin(client)
+                await asyncio.sleep(every_seconds)
+
+    async def _begin(self, client: httpx.AsyncClient) -> str | None:
+        sent_at = time.monotonic()
+        begun = await client.post("/v1/conversations", json={})
+        if begun.status_code != 201:
+            self.load.failed.append(begun.text)
+            return None
+        conversation = begun.json()
+        name = conversation["adapter"] or "base"
+        self.load.begun.append((sent_at, time.monotonic(), name))
+        ident: str = conversation["id"]
+        return ident
+
     async def _customer(self, client: httpx.AsyncClient, number: int) -> None:
         asked = number
         while not self._stop.is_set():
-            sent_at = time.monotonic()
-            begun = await client.post("/v1/conversations", json={})
-            if begun.status_code != 201:
-                self.load.failed.append(begun.text)
+            conversation = await self._begin(client)
+            if conversation is None:
                 await asyncio.sleep(0.2)
                 continue
-            conversation = begun.json()
-            name = conversation["adapter"] or "base"
-            self.load.begun.append((sent_at, time.monotonic(), name))
             history: list[dict[str, str]] = []
             for _ in range(self._turns):
                 if self._stop.is_set():
@@ -94,7 +115,7 @@ class Customers:
                 question = QUESTIONS[asked % len(QUESTIONS)]
                 asked += 1
                 history.append({"role": "user", "content": question})
-                said = await self._ask(client, conversation["id"], history)
+                said = await self._ask(client, conversation, history)
                 if said is None:
                     break
                 history.append({"role": "assistant", "content": said.text})
@@ -106,11 +127,12 @@ class Customers:
         headers = {"Accept": "text/event-stream", "Idempotency-Key": f"{len(history)}"}
         path = f"/v1/conversations/{conversation}/messages"
         body = {"text": history[-1]["content"]}
-        begun_at = time.monotonic()
-        gaps: list[float] = []
-        for retries in range(20):
+        pauses: list[tuple[float, float]] = []
+        was_cut = False
+        why = ""
+        for _ in range(20):
             last: float | None = None
-            why = ""
+            first: str | None = None
             try:
                 async with client.stream("POST", path, json=body, headers=headers) as response:
                     if response.status_code != 201:
@@ -119,30 +141,23 @@ class Customers:
                         async for name, data in events(response):
                             if name == "delta":
                                 now = time.monotonic()
-                                gaps += [now - last] if last is not None else []
+                                pauses += [(now, now - last)] if last is not None else []
                                 last = now
+                                first = first or data["text"]
                             elif name == "error":
                                 why = json.dumps(data)
                             elif name == "answer":
-                                return self._heard(data, history, begun_at, gaps, retries)
+                                part = first if was_cut else None
+                                said = Said(data["id"], list(history), data["text"], pauses, part)
+                                self.load.said.append(said)
+                                return said
             except httpx.HTTPError as error:
                 why = repr(error)
             self.load.told_to_retry += 1
+            was_cut = was_cut or first is not None
             await asyncio.sleep(0.5)
         self.load.failed.append(why)
         return None
-
-    def _heard(
-        self,
-        data: dict[str, Any],
-        history: list[dict[str, str]],
-        begun_at: float,
-        gaps: list[float],
-        retries: int,
-    ) -> Said:
-        said = Said(data["id"], list(history), data["text"], begun_at, gaps, retries)
-        self.load.said.append(said)
-        return said
 
 
 async def events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
@@ -155,12 +170,12 @@ async def events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
             yield name, json.loads(line.removeprefix("data: "))
 
 
-def summary(gaps: list[float]) -> dict[str, float]:
+def summary(pauses: list[tuple[float, float]]) -> dict[str, float]:
     """Pauses between words, in milliseconds."""
-    ordered = sorted(gaps) or [0.0]
+    ordered = sorted(seconds for _, seconds in pauses) or [0.0]
     return {
         "median_ms": round(statistics.median(ordered) * 1000, 1),
         "p99_ms": round(ordered[int(len(ordered) * 0.99)] * 1000, 1),
         "worst_ms": round(ordered[-1] * 1000, 1),
-        "words": len(gaps),
+        "words": len(pauses),
     }

@@ -74,11 +74,15 @@ class Answer:
         """
         started = time.perf_counter()
         self.engine = engine.name
-        async with aclosing(engine.chat(self._body())) as chunks:
+        written = len(await engine.text_tokens(self._part)) if self._part else 0
+        if written >= self._sampling.max_tokens:
+            self.finish_reason, self.completion_tokens = "length", written
+            return
+        async with aclosing(engine.chat(self._body(written))) as chunks:
             async for chunk in chunks:
                 if usage := chunk.get("usage"):
                     self.prompt_tokens = usage["prompt_tokens"]
-                    self.completion_tokens = usage["completion_tokens"]
+                    self.completion_tokens = written + usage["completion_tokens"]
                 for choice in chunk["choices"]:
                     self.finish_reason = choice.get("finish_reason") or self.finish_reason
                     said = (choice.get("logprobs") or {}).get("content") or []
@@ -95,12 +99,14 @@ class Answer:
                 f"it stopped midway: {self.finish_reason or 'no reason given'}"
             )
 
-    def _body(self) -> dict[str, object]:
+    def _body(self, written: int) -> dict[str, object]:
+        """`written`: how many tokens of the answer there are; they count towards its limit."""
         body: dict[str, object] = {
             "model": self._model,
             "messages": self._messages,
             "logprobs": True,
             **self._sampling.model_dump(exclude_none=True),
+            "max_tokens": self._sampling.max_tokens - written,
         }
         if self._part:
             body["messages"] = [*self._messages, {"role": "assistant", "content": self._part}]

@@ -174,16 +174,28 @@ def test_the_mean_log_probability_is_that_of_the_answers_tokens(subject: Subject
 
 
 def test_an_answer_goes_on_from_its_part(subject: Subject) -> None:
-    async def story(engine: Vllm) -> tuple[str, str]:
+    async def story(engine: Vllm) -> tuple[str, Answer]:
         whole = (await answer(engine, MESSAGES, Sampling(max_tokens=12), None)).text
         part = whole[: whole.rindex(" ", 0, len(whole) // 2)]
         rest = Answer(MESSAGES, Sampling(max_tokens=12), None, part)
         async for _ in rest.pieces(engine):
             pass
-        return whole, rest.text
+        return whole, rest
 
     whole, resumed = subject.with_engine(story)
-    assert resumed.startswith(whole[: len(whole) * 3 // 4])
+    assert resumed.text.startswith(whole[: len(whole) * 3 // 4])
+    assert (resumed.completion_tokens or 0) <= 12  # its part counts towards the limit
+
+
+def test_a_part_as_long_as_the_limit_is_the_whole_answer(subject: Subject) -> None:
+    async def story(engine: Vllm) -> Answer:
+        rest = Answer(MESSAGES, Sampling(max_tokens=2), None, "Send it back to us.")
+        async for _ in rest.pieces(engine):
+            raise AssertionError("nothing may follow")
+        return rest
+
+    whole = subject.with_engine(story)
+    assert (whole.text, whole.finish_reason) == ("Send it back to us.", "length")
 
 
 def test_every_answer_says_which_run_of_the_engine_it_comes_from(subject: Subject) -> None:
