@@ -8,6 +8,7 @@ in a transaction of its own. PostgreSQL does the like by itself: there each has 
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -25,8 +26,9 @@ TOGETHER = 64
 class _Piece:
     """A piece of work, what came of it, and who waits."""
 
-    def __init__(self, work: Callable[[Session], Any]) -> None:
+    def __init__(self, work: Callable[[Session], Any], soon: Callable[[Any], None] | None) -> None:
         self.work = work
+        self.soon = soon
         self.result: Any = None
         self.error: Exception | None = None
         self.waiting = asyncio.get_running_loop().create_future()
@@ -49,14 +51,20 @@ class Commits:
         self._queue: SimpleQueue[_Piece | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    async def run(self, work: Callable[[Session], T]) -> T:
-        """What `work` returns, once it is durable. What it raises undoes it and is raised here."""
+    async def run(self, work: Callable[[Session], T], soon: Callable[[T], None] | None = None) -> T:
+        """What `work` returns, once it is durable. What it raises undoes it and is raised here.
+
+        `soon` is called with it on the running loop while the disk is still writing. It may prepare what
+        comes next, and must be ready to drop that: where the commit fails, this raises.
+        """
         if self._database.dialect.name != "sqlite":
-            return await to_thread.run_sync(self._alone, work)
+            loop = asyncio.get_running_loop()
+            tell = partial(loop.call_soon_threadsafe, soon) if soon else None  # type: ignore[arg-type]
+            return await to_thread.run_sync(self._alone, work, tell)
         if self._thread is None:
             self._thread = threading.Thread(target=self._write, name="commits", daemon=True)
             self._thread.start()
-        piece = _Piece(work)
+        piece = _Piece(work, soon)
         self._queue.put(piece)
         try:
             result: T = await asyncio.shield(piece.waiting)
@@ -65,9 +73,14 @@ class Commits:
             raise
         return result
 
-    def _alone(self, work: Callable[[Session], T]) -> T:
+    def _alone(self, work: Callable[[Session], T], tell: Callable[[T], Any] | None) -> T:
         with writing(self._database) as session:
-            return work(session)
+            result = work(session)
+            session.flush()
+            session.expunge_all()  # from here on the rows are the loop's
+            if tell is not None:
+                tell(result)
+            return result
 
     async def close(self) -> None:
         """Wait for what is being written, and end the thread."""
@@ -95,6 +108,7 @@ class Commits:
                     session.flush()
                     session.expunge_all()  # the next one reads for itself
                 whole = True
+                self._tell(pieces, _tell_soon)
         except Exception as error:
             if not whole and len(pieces) > 1:  # one piece failed: it undoes itself and nothing else
                 for piece in pieces:
@@ -102,11 +116,20 @@ class Commits:
                 return
             for piece in pieces:
                 piece.error = error
+        self._tell(pieces, _tell)
+
+    def _tell(self, pieces: list[_Piece], how: Callable[[list[_Piece]], None]) -> None:
         for loop in {piece.waiting.get_loop() for piece in pieces}:
             theirs = [piece for piece in pieces if piece.waiting.get_loop() is loop]
-            loop.call_soon_threadsafe(_tell, theirs)
+            loop.call_soon_threadsafe(how, theirs)
 
 
 def _tell(pieces: list[_Piece]) -> None:
     for piece in pieces:
         piece.tell()
+
+
+def _tell_soon(pieces: list[_Piece]) -> None:
+    for piece in pieces:
+        if piece.soon is not None:
+            piece.soon(piece.result)

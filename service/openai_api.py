@@ -6,7 +6,8 @@ so that the log, the voice and the corrections are the same as at the customers'
 
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,11 +15,13 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from feedback import assistants, conversations
 from feedback.assistants import Sampling, sampling_of
-from feedback.database import reading, writing
+from feedback.database import reading
 from feedback.errors import Denied, Invalid
+from feedback.ids import new_id
 from feedback.tables import Assistant, Conversation, Message, MessageState
 from feedback.transcript import ModelMessages
 from service.following import CLIENT_CLOSED_REQUEST, EventStream, while_connected
@@ -126,17 +129,23 @@ async def chat_completions(
             _continued, state.database, assistant, caller, said[:-1]
         )
     turns: Turns = state.turns
+    begin = None
+    conversation_id = conversation.id if conversation else new_id()
     if conversation is None:
-        conversation = await turns.begin(
-            assistant, body.user, "openai", api_key_id=caller.api_key_id
+        store = await turns.beginning(
+            conversation_id, assistant, body.user, "openai", api_key_id=caller.api_key_id
         )
-        if len(said) > 1:
-            await to_thread.run_sync(_store_earlier, state.database, conversation, said[:-1])
-    sampling = body.sampling(assistant)
-    question = Ask(conversation.id, said[-1]["content"], sampling, may_hand_over=False)
+        begin = partial(_begin_with, store, said[:-1])
+    question = Ask(
+        conversation_id,
+        said[-1]["content"],
+        body.sampling(assistant),
+        may_hand_over=False,
+        begin=begin,
+    )
     turn = await turns.ask(question)
     assert isinstance(turn, Turn)  # a door that may not hand over gets an answer or an error
-    headers = {"X-Conversation-Id": conversation.id, "X-Message-Id": turn.row.id}
+    headers = {"X-Conversation-Id": conversation_id, "X-Message-Id": turn.row.id}
     if body.stream:
         usage = bool(body.stream_options and body.stream_options.include_usage)
         return EventStream(_chunks(turn, assistant.name, usage), headers=headers)
@@ -167,9 +176,15 @@ def _continued(
         return conversations.with_transcript(session, assistant, caller.api_key_id, earlier)
 
 
-def _store_earlier(database: Engine, conversation: Conversation, earlier: ModelMessages) -> None:
-    with writing(database) as session:
+def _begin_with(
+    store: Callable[[Session], Conversation], earlier: ModelMessages, session: Session
+) -> Conversation:
+    """A conversation that was had elsewhere so far."""
+    conversation = store(session)
+    if earlier:
         conversations.take_over(session, conversation, earlier)
+        session.flush()
+    return conversation
 
 
 def _model(assistant: Assistant) -> dict[str, Any]:

@@ -24,6 +24,10 @@ SWITCH_SECONDS = 0.0005
 are longer than a whole turn's work (an eighth more answers at 64 streams)."""
 
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep an idle connection, mostly 60 s: else they ask through one that was just closed."""
+
+
 def run(settings: ServiceSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -43,6 +47,7 @@ def config_of(settings: ServiceSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=5,
     )

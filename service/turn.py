@@ -37,6 +37,8 @@ class Turn:
         self._changed = asyncio.Event()
         self._followers = 0
         self._finished = answer.state == MessageState.COMPLETE
+        self._settled = asyncio.Event()
+        self._counts = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -47,6 +49,16 @@ class Turn:
     def start(self, task: asyncio.Task[None]) -> None:
         """`task` writes the answer; it is cancelled when nobody follows."""
         self._task = task
+
+    def settle(self, counts: bool) -> None:
+        """Question and answer's row are durable; or, where it does not count, they are not and never were."""
+        self._counts = counts
+        self._settled.set()
+
+    async def counts(self) -> bool:
+        """Whether its rows are durable, as soon as that is known; only then anything may be stored."""
+        await self._settled.wait()
+        return self._counts
 
     async def stop(self) -> None:
         """End the writing now and wait until the part is stored."""

@@ -1,7 +1,7 @@
 """One question and its answer: stored, asked, stored. Used by every door customers come through.
 
-The question is durable before the model sees it; the answer is durable before anyone is told it is
-done. When nobody follows an answer any more, the engine stops and the part is kept as such; the same
+The question is durable before anyone hears a word of the answer; the answer, before anyone is told it
+is done. When nobody follows an answer any more, the engine stops and the part is kept as such; the same
 request sent again goes on from there.
 """
 
@@ -68,6 +68,8 @@ class Ask:
     """Whether the door can show the customer that a person takes over."""
     check: Callable[[Any], None] | None = None
     """Raises where whoever asks has no business in this conversation (given: its columns)."""
+    begin: Callable[[Session], Conversation] | None = None
+    """Stores the conversation, where this question is its first and begins it."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,15 @@ class Turns:
         self, assistant: Assistant, customer: str | None, channel: str, **whose: str | None
     ) -> Conversation:
         """A new conversation in the voice that is live now; `whose`: api_key_id or site_id."""
-        ident = new_id()
+        return await self._commits.run(
+            await self.beginning(new_id(), assistant, customer, channel, **whose)
+        )
+
+    async def beginning(
+        self, ident: str, assistant: Assistant, customer: str | None, channel: str,
+        **whose: str | None,
+    ) -> Callable[[Session], Conversation]:  # fmt: skip
+        """What stores a new conversation of this id, for whoever asks its first question at once."""
         voice = await self._hot_swap.voice(assistant, customer or ident)
 
         def store(session: Session) -> Conversation:
@@ -155,23 +165,49 @@ class Turns:
                 **whose,
             )  # fmt: skip
 
-        return await self._commits.run(store)
+        return store
 
     async def ask(self, ask: Ask) -> Turn | LeftToAPerson:
         """Store the question and begin the answer; a repeated request joins or resumes its first.
 
+        The engine begins while the disk still writes the question; nobody hears a word before it has.
         Where a person answers, or is asked for by this very message, the question is only stored.
         """
         async with self._locks.setdefault(ask.conversation_id, asyncio.Lock()):
-            opened = await self._commits.run(partial(self._open, ask))
+            begun: list[Turn] = []
+
+            def soon(opened: Opened | LeftToAPerson) -> None:
+                if isinstance(opened, Opened) and opened.answer.state == MessageState.WRITING:
+                    begun.extend(self._begin_writing(opened))
+
+            try:
+                opened = await self._commits.run(partial(self._begin_and_open, ask), soon)
+            except BaseException:
+                for turn in begun:
+                    turn.settle(counts=False)
+                    await turn.stop()
+                raise
             if isinstance(opened, LeftToAPerson):
                 return opened
+            for turn in begun:
+                turn.settle(counts=True)
             turn = self._running.get(opened.answer.id) or Turn(opened.question, opened.answer)
             turn.join()
-            if opened.answer.state == MessageState.WRITING and not turn.is_started:
-                self._running[opened.answer.id] = turn
-                turn.start(asyncio.create_task(self._write(turn, opened)))
             return turn
+
+    def _begin_writing(self, opened: Opened) -> list[Turn]:
+        """The turn, where nobody writes this answer yet."""
+        if opened.answer.id in self._running:
+            return []
+        turn = Turn(opened.question, opened.answer)
+        self._running[opened.answer.id] = turn
+        turn.start(asyncio.create_task(self._write(turn, opened)))
+        return [turn]
+
+    def _begin_and_open(self, ask: Ask, session: Session) -> Opened | LeftToAPerson:
+        if ask.begin is not None:
+            ask.begin(session)
+        return self._open(ask, session)
 
     def _open(self, ask: Ask, session: Session) -> Opened | LeftToAPerson:
         stands = turn_log.before(session, ask.conversation_id)
@@ -340,6 +376,9 @@ class Turns:
             log.exception("answer %s failed", turn.row.id)
             state = MessageState.INTERRUPTED if answer.text else MessageState.FAILED
             error = UnderstudyError("The answer failed; the service's log says why.")
+        if not await to_the_end(turn.counts()):
+            del self._running[turn.row.id]
+            return
         try:
             row = await to_the_end(
                 self._commits.run(partial(self._store, turn, answer, state, error, opened))

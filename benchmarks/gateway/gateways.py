@@ -142,6 +142,7 @@ def understudy(engine_url: str, database_url: str | None = None) -> Iterator[lis
         "SERVICE_ENGINE_URL": engine_url,
         "SERVICE_ENGINE_API_KEY": KEY,
         "SERVICE_PORT": str(port),
+        "SERVICE_ENGINE_MAX_NUM_SEQS": "256",  # the scripted engine takes whatever comes
     }
     command = [sys.executable, "-m", "understudy", "service"]
     with running(GATEWAY_CORE, command, f"http://127.0.0.1:{port}/ready", env) as process:

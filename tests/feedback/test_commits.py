@@ -122,3 +122,40 @@ def test_another_process_that_writes_is_waited_for(database_engine: Engine) -> N
 
     asyncio.run(story())
     assert names(database_engine) == {"e0", "e1"}
+
+
+def test_what_came_of_it_is_told_while_the_disk_still_writes(database_engine: Engine) -> None:
+    told = threading.Event()
+    seen: list[object] = []
+
+    def wait(connection: object) -> None:
+        seen.append(told.wait(10))
+
+    def soon(name: str) -> None:
+        seen.append(names(database_engine))
+        seen.append(name)
+        told.set()
+
+    async def story() -> None:
+        commits = Commits(database_engine)
+        event.listen(database_engine, "commit", wait)
+        assert await commits.run(adds("f1"), soon) == "f1"
+        event.remove(database_engine, "commit", wait)
+        await commits.close()
+
+    asyncio.run(story())
+    assert seen == [set(), "f1", True]
+    assert names(database_engine) == {"f1"}
+
+
+def test_what_failed_is_never_told_soon(database_engine: Engine) -> None:
+    told: list[str] = []
+
+    async def story() -> None:
+        commits = Commits(database_engine)
+        work = [commits.run(adds(f"g{n}", fails=n == 1), told.append) for n in range(3)]
+        await asyncio.gather(*work, return_exceptions=True)
+        await commits.close()
+
+    asyncio.run(story())
+    assert sorted(told) == ["g0", "g2"]

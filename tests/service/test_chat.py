@@ -6,6 +6,7 @@ import time
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from feedback.conversations import messages_of
 from feedback.database import reading, writing
@@ -37,6 +38,54 @@ def test_the_model_sees_the_prompt_and_the_conversation(
         {"role": "assistant", "content": first},
         {"role": "user", "content": "Two"},
     ]
+
+
+def test_the_engine_begins_while_the_disk_still_writes_and_nobody_hears_of_it_before(
+    customer: httpx.Client, engine: StandInEngine, shop: Shop
+) -> None:
+    conversation = begin(customer)["id"]
+    asked, heard = threading.Event(), threading.Event()
+
+    def wait(connection: object) -> None:  # the disk is slow until the engine was asked
+        if not asked.is_set():
+            eventually(lambda: engine.asked)
+            asked.set()
+            time.sleep(0.3)
+            assert not heard.is_set()
+
+    event.listen(shop.database, "commit", wait)
+    with stream(customer, conversation, "A word?") as response:
+        heard.set()
+        told = list(events(response))
+    event.remove(shop.database, "commit", wait)
+    assert asked.is_set()
+    assert told[-1][1]["text"] == "[base] You said: A word?"
+    assert len(engine.asked) == 1
+
+
+def test_a_question_that_the_disk_refuses_was_never_asked(
+    customer: httpx.Client, engine: StandInEngine, shop: Shop
+) -> None:
+    conversation = begin(customer)["id"]
+
+    def refuse(connection: object) -> None:
+        eventually(lambda: engine.asked)
+        raise OSError("the disk is full")
+
+    engine.words, engine.pause_seconds = 60, 0.05
+    event.listen(shop.database, "commit", refuse)
+    failed = ask(customer, conversation, "Do you hear me?", key="k")
+    event.remove(shop.database, "commit", refuse)
+    assert failed.status_code == 500
+    eventually(lambda: engine.aborted == 1)
+    with reading(shop.database) as session:
+        assert messages_of(session, conversation) == []
+
+    engine.words = 0
+    again = ask(customer, conversation, "Do you hear me?", key="k")
+    assert again.json()["answer"]["text"] == "[base] You said: Do you hear me?"
+    with reading(shop.database) as session:
+        assert len(messages_of(session, conversation)) == 2
 
 
 def test_staff_see_how_an_answer_was_made_and_customers_do_not(
