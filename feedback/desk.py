@@ -127,8 +127,10 @@ def why_hand_over(desk: Desk, question: str, answer: str = "") -> tuple[Handover
 
 def _plain(text: str) -> str:
     """As phrases are compared: without capitals, accents, vowel marks and curly apostrophes."""
-    parts = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "'"))
-    bare = "".join(each for each in parts if not unicodedata.combining(each))
+    bare = text.casefold()
+    if not bare.isascii():
+        parts = unicodedata.normalize("NFKD", bare.replace("\u2019", "'"))
+        bare = "".join(each for each in parts if not unicodedata.combining(each))
     return " ".join(bare.split())
 
 

@@ -10,6 +10,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy import Engine as Database
+from sqlalchemy.exc import OperationalError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feedback import errors, sites
@@ -114,6 +115,7 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     )
     app.add_exception_handler(errors.UnderstudyError, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_shape)
+    app.add_exception_handler(OperationalError, _refuse_database)
     app.add_middleware(LimitBody, max_bytes=settings.body_max_bytes)
     app.add_middleware(SharedWithSites, origins=lambda: _origins(app.state.database))
     return app
@@ -176,6 +178,14 @@ async def _refuse(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     body = {"message": str(error), "type": type(error).__name__, "code": None, "param": None}
     return JSONResponse({"error": body}, status, headers=headers)
+
+
+async def _refuse_database(request: Request, error: Exception) -> Response:
+    """The database is away, locked or its disk is full: the log says which, the caller may try again."""
+    log.error("%s %s: the database failed", request.method, request.url.path, exc_info=error)
+    seconds = request.app.state.settings.retry_after_seconds
+    said = f"The database cannot be used right now. Nothing was stored; try again in {seconds} seconds."
+    return await _refuse(request, errors.Unavailable(said, seconds))
 
 
 async def _refuse_shape(request: Request, error: Exception) -> JSONResponse:

@@ -29,6 +29,7 @@ from service.shapes import (
     MessageOut,
     NewConversation,
     NewMessage,
+    begun_out,
     conversation_out,
 )
 from service.turn import Turn
@@ -60,15 +61,10 @@ async def begin_conversation(
     customer, channel = new.customer, "api"
     if caller.site_id is not None:  # a visitor speaks for nobody else
         customer, channel = caller.name, "widget"
-    conversation = await turns.begin(
+    conversation, adapter = await turns.begin(
         assistant, customer, channel, api_key_id=caller.api_key_id, site_id=caller.site_id
     )
-
-    def describe() -> ConversationOut:
-        with reading(state.database) as session:
-            return ConversationOut(**conversation_out(session, conversation))
-
-    return await to_thread.run_sync(describe)
+    return ConversationOut(**begun_out(conversation, assistant, adapter, customer))
 
 
 @router.get("/conversations/{conversation_id}")

@@ -46,14 +46,17 @@ class EventStream(Response):
             writing.cancel()
 
         gone.add_done_callback(stop)
+        loop = asyncio.get_running_loop()
         limit_seconds: float = scope["app"].state.settings.slow_client_seconds
         try:
             async with aclosing(self._events):
                 head = {"status": self.status_code, "headers": self.raw_headers}
                 await send({"type": "http.response.start", **head})
-                async for event in self._events:
-                    async with asyncio.timeout(limit_seconds):
+                async with asyncio.timeout(None) as limit:
+                    async for event in self._events:
+                        limit.reschedule(loop.time() + limit_seconds)
                         await send({"type": "http.response.body", "body": event, "more_body": True})
+                        limit.reschedule(None)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             log.warning("a caller did not read for %g seconds and was let go", limit_seconds)

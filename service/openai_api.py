@@ -132,7 +132,7 @@ async def chat_completions(
     begin = None
     conversation_id = conversation.id if conversation else new_id()
     if conversation is None:
-        store = await turns.beginning(
+        store, _ = await turns.beginning(
             conversation_id, assistant, body.user, "openai", api_key_id=caller.api_key_id
         )
         begin = partial(_begin_with, store, said[:-1])

@@ -25,7 +25,7 @@ are longer than a whole turn's work (an eighth more answers at 64 streams)."""
 
 
 KEEP_ALIVE_SECONDS = 75
-"""Longer than proxies keep an idle connection, mostly 60 s: else they ask through one that was just closed."""
+"""Longer than proxies keep an idle connection, mostly 60 s: else they ask through one that is just closed."""
 
 
 def run(settings: ServiceSettings) -> None:

@@ -388,17 +388,31 @@ def conversation_out(session: Session, conversation: Conversation) -> dict[str, 
     )
     waits = conversation.handling == Handling.WAITING
     opens_at = next_opening(desk_of(assistant), now()) if waits else None
-    return {
-        "id": conversation.id,
-        "assistant": assistant.name,
-        "customer": customer.external_id if customer else None,
-        "adapter": adapter.name if adapter else None,
-        "channel": conversation.channel,
-        "handling": conversation.handling,
+    return begun_out(
+        conversation, assistant, adapter, customer.external_id if customer else None
+    ) | {
         "person": person.name if person else None,
         "people_ahead": handovers.people_ahead(session, conversation) if waits else None,
         "opens_at": opens_at,
         "reply_within_hours": desk_of(assistant).reply_within_hours if opens_at else None,
+    }
+
+
+def begun_out(
+    conversation: Conversation, assistant: Assistant, adapter: Adapter | None, customer: str | None
+) -> dict[str, Any]:
+    """The same of one that has just begun: no person has to do with it yet."""
+    return {
+        "id": conversation.id,
+        "assistant": assistant.name,
+        "customer": customer,
+        "adapter": adapter.name if adapter else None,
+        "channel": conversation.channel,
+        "handling": conversation.handling,
+        "person": None,
+        "people_ahead": None,
+        "opens_at": None,
+        "reply_within_hours": None,
         "satisfaction": conversation.satisfaction,
         "created_at": conversation.created_at,
     }

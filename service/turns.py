@@ -145,17 +145,16 @@ class Turns:
 
     async def begin(
         self, assistant: Assistant, customer: str | None, channel: str, **whose: str | None
-    ) -> Conversation:
+    ) -> tuple[Conversation, Adapter | None]:
         """A new conversation in the voice that is live now; `whose`: api_key_id or site_id."""
-        return await self._commits.run(
-            await self.beginning(new_id(), assistant, customer, channel, **whose)
-        )
+        store, adapter = await self.beginning(new_id(), assistant, customer, channel, **whose)
+        return await self._commits.run(store), adapter
 
     async def beginning(
         self, ident: str, assistant: Assistant, customer: str | None, channel: str,
         **whose: str | None,
-    ) -> Callable[[Session], Conversation]:  # fmt: skip
-        """What stores a new conversation of this id, for whoever asks its first question at once."""
+    ) -> tuple[Callable[[Session], Conversation], Adapter | None]:  # fmt: skip
+        """What stores a new conversation of this id, and its voice, for whoever asks at once."""
         voice = await self._hot_swap.voice(assistant, customer or ident)
 
         def store(session: Session) -> Conversation:
@@ -165,7 +164,7 @@ class Turns:
                 **whose,
             )  # fmt: skip
 
-        return store
+        return store, voice.adapter
 
     async def ask(self, ask: Ask) -> Turn | LeftToAPerson:
         """Store the question and begin the answer; a repeated request joins or resumes its first.

@@ -7,6 +7,7 @@ import time
 import httpx
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from feedback.conversations import messages_of
 from feedback.database import reading, writing
@@ -70,13 +71,14 @@ def test_a_question_that_the_disk_refuses_was_never_asked(
 
     def refuse(connection: object) -> None:
         eventually(lambda: engine.asked)
-        raise OSError("the disk is full")
+        raise OperationalError("COMMIT", {}, OSError("the disk is full"))
 
     engine.words, engine.pause_seconds = 60, 0.05
     event.listen(shop.database, "commit", refuse)
     failed = ask(customer, conversation, "Do you hear me?", key="k")
     event.remove(shop.database, "commit", refuse)
-    assert failed.status_code == 500
+    assert failed.status_code == 503 and "try again" in failed.json()["error"]["message"]
+    assert "disk" not in failed.text and failed.headers["Retry-After"]
     eventually(lambda: engine.aborted == 1)
     with reading(shop.database) as session:
         assert messages_of(session, conversation) == []
