@@ -23,14 +23,17 @@ from feedback.errors import UnderstudyError
 from feedback.settings import feedback_settings
 
 
-def connect(url: str, busy_timeout_seconds: float = 10.0) -> Engine:
-    """An engine for `url`; on SQLite with WAL, foreign keys and honest transactions."""
+def connect(url: str, busy_timeout_seconds: float = 10.0, connections: int = 15) -> Engine:
+    """An engine for `url`; on SQLite with WAL, foreign keys and honest transactions.
+
+    `connections`: of this process with PostgreSQL, at most; they are kept.
+    """
     if url.startswith("sqlite"):
         return _sqlite(url, busy_timeout_seconds)
     for scheme in ("postgres://", "postgresql://"):
         if url.startswith(scheme):
             url = url.replace(scheme, "postgresql+psycopg://", 1)
-    return create_engine(url, pool_pre_ping=True)
+    return create_engine(url, pool_pre_ping=True, pool_size=connections, max_overflow=0)
 
 
 def _sqlite(url: str, busy_timeout_seconds: float) -> Engine:
@@ -59,7 +62,7 @@ def _sqlite(url: str, busy_timeout_seconds: float) -> Engine:
 def database() -> Engine:
     """This process's engine, from the settings."""
     settings = feedback_settings()
-    return connect(settings.url, settings.busy_timeout_seconds)
+    return connect(settings.url, settings.busy_timeout_seconds, settings.database_connections)
 
 
 @contextmanager

@@ -77,9 +77,19 @@ class Remembered(Generic[K, V]):
         """The value, looked up where it is not remembered."""
         if (value := self.known(asked)) is not None:
             return value
-        change = _changes.count  # before looking: a change meanwhile makes this memory void
         with reading(database) as session:
-            value = self._look_up(session, asked)
+            return self.within(session, asked)
+
+    def within(self, session: Session, asked: K) -> V:
+        """The same for who has a session: whoever holds a connection must not wait for another one.
+
+        What is looked up stays when that session's own rows are undone.
+        """
+        if (value := self.known(asked)) is not None:
+            return value
+        change = _changes.count  # before looking: a change meanwhile makes this memory void
+        with Session(session.connection(), expire_on_commit=False) as own:
+            value = self._look_up(own, asked)
         if len(self._known) >= LIMIT:
             self._known.clear()
         self._known[asked] = (value, time.monotonic() + self._seconds, change)

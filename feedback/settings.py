@@ -118,6 +118,12 @@ class FeedbackSettings(PackageSettings):
         "",
         description="SQLAlchemy URL of SQLite or PostgreSQL. Empty: SQLite at <var_dir>/understudy.db.",
     )
+    database_connections: int = Field(
+        15,
+        ge=2,
+        description="PostgreSQL: connections of one process, at most. All processes together must stay "
+        "below the server's max_connections.",
+    )
     busy_timeout_seconds: float = Field(
         10.0, gt=0, description="How long a write waits for another writer on SQLite."
     )

@@ -213,7 +213,7 @@ class Turns:
         found, said = stands.conversation, stands.said
         if ask.check is not None:
             ask.check(found)
-        how = self._speaking.get(self._database, found.assistant_id)
+        how = self._speaking.within(session, found.assistant_id)
         repeated = any(m.idempotency_key and m.idempotency_key == ask.idempotency_key for m in said)
         why = why_hand_over(how.desk, ask.text) if ask.may_hand_over else None
         if repeated or why or found.handling != Handling.BOT:

@@ -75,7 +75,7 @@ class Table:
 def compared(words: argparse.Namespace) -> Iterator[list[Gateway]]:
     """All gateways, running and asleep, over one engine."""
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(gateways.scripted_engine())
+        port = stack.enter_context(gateways.vllm() if words.vllm else gateways.scripted_engine())
         url = f"http://127.0.0.1:{port}"
         found = [Gateway("straight to the engine", port, "openai", "base", KEY)]
         if "proxy" in words.only:
@@ -86,6 +86,7 @@ def compared(words: argparse.Namespace) -> Iterator[list[Gateway]]:
             found += stack.enter_context(gateways.litellm(url, words.litellm))
         for gateway in found:
             gateway.sleep()
+            gateway.real = words.vllm
         yield found
 
 
@@ -131,6 +132,14 @@ def half(words: argparse.Namespace, found: list[Gateway], table: Table) -> None:
         table.add(gateway.name, "half load, added to the engine's own", added)
 
 
+def real(words: argparse.Namespace, found: list[Gateway], table: Table) -> None:
+    """What each adds to vLLM itself: one customer alone, and a few."""
+    for streams in (1, 4):
+        for gateway in found:
+            how = load(gateway, words.seconds, streams=streams)
+            table.add(gateway.name, f"vLLM, {streams} streams", how)
+
+
 PARTS = {"fast": fast, "paced": paced, "half": half}
 
 
@@ -141,6 +150,9 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--only", nargs="+", default=["proxy", "understudy", "litellm"])
     parser.add_argument("--database", help="URL of an empty database; without it: SQLite")
+    parser.add_argument(
+        "--vllm", action="store_true", help="the embedded engine itself; adds to the file"
+    )
     parser.add_argument("--litellm", type=Path, default=Path("var/litellm"))
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     words = parser.parse_args()
@@ -148,9 +160,9 @@ def main() -> None:
     report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     table = Table(report.get("medians", {}))
     with compared(words) as found:
-        for part in words.parts:
+        for part in [real] if words.vllm else [PARTS[each] for each in words.parts]:
             for _ in range(words.rounds):
-                PARTS[part](words, found, table)
+                part(words, found, table)
     report |= {
         "command": "python -m benchmarks.gateway",
         "machine": f"{machine()}, 2 cores: the gateway alone on one, engine and load on the other",

@@ -1,6 +1,6 @@
 """A bare pass-through proxy: what a Python gateway on the same stack costs when it does nothing.
 
-Starlette on uvicorn, aiohttp towards the engine: no keys, no parsing, no log; bytes in, bytes out.
+Starlette on uvicorn, aiohttp towards the engine: no keys of its own, no parsing, no log; bytes in, bytes out.
 
     python -m benchmarks.gateway.bare_proxy PORT ENGINE_URL
 """
@@ -28,7 +28,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def chat(request: Request) -> StreamingResponse:
     body = await request.body()
-    headers = {"content-type": "application/json"}
+    headers = {name: request.headers[name] for name in ("content-type", "authorization")}
     answer = await request.app.state.engine.post("/v1/chat/completions", data=body, headers=headers)
     return StreamingResponse(answer.content.iter_any(), media_type="text/event-stream")
 

@@ -19,9 +19,12 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks.started import Engine
 from feedback import api_keys, assistants
+from feedback.assistants import Sampling
 from feedback.database import connect, migrate, writing
 from feedback.tables import Role
+from service.settings import ServiceSettings
 
 GATEWAY_CORE, OTHER_CORE = "0", "1"
 LITELLM = "litellm[proxy]==1.106.2"
@@ -38,9 +41,17 @@ class Gateway:
     model: str
     key: str
     process: psutil.Process | None = None
+    real: bool = False
+    """Whether the engine behind it is vLLM, whose words nobody knows beforehand."""
 
     def spec(self) -> dict[str, object]:
-        return {"port": self.port, "door": self.door, "model": self.model, "key": self.key}
+        return {
+            "port": self.port,
+            "door": self.door,
+            "model": self.model,
+            "key": self.key,
+            "real": self.real,
+        }
 
     def cpu_seconds(self) -> float:
         """Processor time used so far, by all threads and children."""
@@ -115,6 +126,17 @@ def scripted_engine() -> Iterator[int]:
 
 
 @contextlib.contextmanager
+def vllm() -> Iterator[int]:
+    """The embedded engine, as `understudy engine` starts it, on the other core."""
+    settings = ServiceSettings(engine_kv_cache_gib=0.5)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        engine = Engine(Path(folder) / "engine", settings, KEY, int(OTHER_CORE))
+        stack.callback(engine.stop)
+        engine.start()
+        yield int(engine.url.rpartition(":")[2])
+
+
+@contextlib.contextmanager
 def bare_proxy(engine_url: str) -> Iterator[list[Gateway]]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.gateway.bare_proxy", str(port), engine_url]
@@ -131,8 +153,9 @@ def understudy(engine_url: str, database_url: str | None = None) -> Iterator[lis
     migrate(database)
     with writing(database) as session:
         shop = assistants.create(
-            session, "shop", "Shop", "embedded", "You are the shop.", "benchmark"
-        )
+            session, "shop", "Shop", "embedded", "You are the shop.", "benchmark",
+            sampling=Sampling(max_tokens=32),
+        )  # fmt: skip
         key = api_keys.create(session, "benchmark", Role.CUSTOMER, shop)[1]
     name = f"Understudy ({database.dialect.name})"
     database.dispose()

@@ -16,6 +16,8 @@ from typing import Any
 import uvloop
 
 FIRST, LAST, END = b"alpha", b"omega", b"0\r\n\r\n"
+EVENT = b"data: "
+"""A real engine's words are not known: its first is in the second event, and its last before the last one."""
 TURNS = 4
 """Questions per conversation at the customers' door."""
 
@@ -23,17 +25,23 @@ TURNS = 4
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection that sends a request and waits for its answer."""
 
+    def __init__(self, real: bool) -> None:
+        self._real = real
+
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport, self._loop = transport, asyncio.get_running_loop()
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        if not self.first_at and FIRST in self.received:
+        if not self.first_at and self._has_first():
             self.first_at = time.perf_counter()
-        if not self.last_at and LAST in self.received[-len(data) - len(LAST) :]:
+        if self._real or (not self.last_at and LAST in self.received[-len(data) - len(LAST) :]):
             self.last_at = time.perf_counter()
         if self.received.endswith(END) or self._is_whole():
             self._done.set_result(None)
+
+    def _has_first(self) -> bool:
+        return self.received.count(EVENT) > 1 if self._real else FIRST in self.received
 
     def _is_whole(self) -> bool:
         head, found, body = self.received.partition(b"\r\n\r\n")
@@ -75,7 +83,10 @@ class Customer:
         """One answer: seconds to its first word, between its words, and in all."""
         answer = await self._connection.ask(await self._question())
         took = time.perf_counter() - self._connection.asked_at
-        if LAST not in answer or not answer.startswith(b"HTTP/1.1 20"):
+        whole = b"[DONE]" in answer or b"event: answer" in answer
+        if not (whole if self._spec["real"] else LAST in answer) or not answer.startswith(
+            b"HTTP/1.1 20"
+        ):
             raise RuntimeError(f"not an answer: {answer[:2000]!r}")
         first, last = self._connection.first_at, self._connection.last_at
         return first - self._connection.asked_at, (last - first) / 31, took
@@ -85,6 +96,7 @@ class Customer:
         if self._spec["door"] == "openai":
             messages = [{"role": "user", "content": text}]
             body = {"model": self._spec["model"], "messages": messages, "stream": True}
+            body |= {"max_tokens": 32, "temperature": 0} if self._spec["real"] else {}
             return self._request("/v1/chat/completions", body, "text/event-stream")
         if not self._left:
             begun = await self._connection.ask(self._request("/v1/conversations", {}, "*/*"))
@@ -109,7 +121,9 @@ class Load:
         if self._idle:
             return self._idle.pop()
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(Connection, "127.0.0.1", self._spec["port"])
+        _, connection = await loop.create_connection(
+            lambda: Connection(self._spec["real"]), "127.0.0.1", self._spec["port"]
+        )
         return Customer(self._spec, connection)
 
     async def _one(self, keep: Callable[[], bool]) -> None:

@@ -1,10 +1,10 @@
 """What is remembered is true, or at most as old as the setting says."""
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlmodel import Session, select
 
 from feedback import assistants
-from feedback.database import writing
+from feedback.database import reading, writing
 from feedback.remembered import Remembered
 from feedback.tables import Assistant
 
@@ -72,3 +72,37 @@ def test_a_change_between_looking_and_remembering_makes_the_memory_void(
     memory: Remembered[str, str] = Remembered(3600, look_up)
     memory.get(database_engine, "shop")
     assert memory.known("shop") is None
+
+
+def test_who_has_a_session_needs_no_second_connection(
+    database_engine: Engine, assistant: Assistant
+) -> None:
+    taken: list[int] = []
+    event.listen(database_engine, "checkout", lambda *_: taken.append(1))
+    memory = titles([])
+    with reading(database_engine) as session:
+        session.connection()
+        assert memory.within(session, "shop") == memory.known("shop") == "shop"
+    assert len(taken) == 1
+
+
+def test_a_row_looked_up_in_a_session_outlives_what_that_session_undoes(
+    database_engine: Engine, assistant: Assistant
+) -> None:
+    memory: Remembered[str, Assistant] = Remembered(
+        3600, lambda session, ident: session.get_one(Assistant, ident)
+    )
+    try:
+        with writing(database_engine) as session:
+            assistants.set_prompt(session, assistant, "Be brief.", "tester")
+            memory.within(session, assistant.id)
+            raise KeyError
+    except KeyError:
+        pass
+    remembered = memory.known(assistant.id)
+    assert remembered is not None and remembered.title == "shop"
+    with writing(database_engine) as session:
+        assistants.set_prompt(session, assistant, "Be kind.", "tester")
+        memory.within(session, assistant.id)
+    with reading(database_engine) as session:  # and looking up has not ended what it looked into
+        assert assistants.prompt_in_force(session, assistant).text == "Be kind."
