@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, audit, datasets
+from feedback import assistants, audit, dataset_diff, datasets, exports
 from feedback.database import reading, writing
 from feedback.printing import (
     AssistantOption,
@@ -71,16 +71,96 @@ def show(
     print_records([{k: short(v) for k, v in row.items()} for row in first], as_json, nothing="")
 
 
-@app.command(epilog=examples("understudy feedback datasets export sft-54d54a34f2d5 --to sft.jsonl"))
-def export(
-    name: Name,
-    to: Annotated[Path, typer.Option(help="The file to write.")],
-    assistant: AssistantOption = None,
-) -> None:
-    """Write a dataset as JSONL, in the form TRL reads."""
+@app.command(epilog=examples("understudy feedback datasets explain sft-54d54a34f2d5"))
+def explain(name: Name, assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """How all feedback became these rows: what each filter left out, in numbers that add up."""
     with reading() as session:
         dataset = datasets.get(session, name, assistants.only(session, assistant))
-        datasets.export(session, dataset, to)
+    print_records(
+        [
+            {"count": key, "number": n, "meaning": what}
+            for key, n, what in datasets.explain(dataset)
+        ],
+        as_json,
+    )
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback datasets diff sft-54d54a34f2d5 sft-9c1185a5c5e9",
+        "understudy feedback datasets diff sft-54d54a34f2d5 sft-9c1185a5c5e9 --json",
+    )
+)
+def diff(
+    older: Name,
+    newer: Name,
+    assistant: AssistantOption = None,
+    rows: Annotated[int, typer.Option(min=0, help="How many changed rows to show.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """What changed from one dataset to another: rows that came, went or moved to the other split, and why."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        found = dataset_diff.diff(
+            session, datasets.get(session, older, owner), datasets.get(session, newer, owner)
+        )
+    summary = {
+        "same": found.same,
+        "added": len(found.added),
+        "removed": len(found.removed),
+        "moved": len(found.moved),
+    }
+    changes = [
+        {
+            "change": what,
+            "question": change.row.prompt[-1]["content"],
+            "chosen": change.row.chosen,
+            "rejected": change.row.rejected,
+            "by": ", ".join(dict.fromkeys(feedback.author for feedback, _ in change.sources)),
+            "why": change.why,
+        }
+        for what, changed in (
+            ("added", found.added),
+            ("removed", found.removed),
+            ("moved", found.moved),
+        )
+        for change in changed
+    ]
+    if as_json:
+        print_record({**summary, "counts": found.counts, "changes": changes}, as_json)
+        return
+    print_record(summary, as_json)
+    print_records(
+        [{k: short(v, 40) for k, v in row.items()} for row in changes[:rows]], as_json, nothing=""
+    )
+    if len(changes) > rows:
+        say(f"{len(changes) - rows} more; see --rows and --json.")
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback datasets export sft-54d54a34f2d5 --to sft.jsonl",
+        "understudy feedback datasets export sft-54d54a34f2d5 --format parquet --to sft.parquet",
+        "understudy feedback datasets export dpo-ea2cb5dba5f7 --format folder --to shared/dpo",
+    )
+)
+def export(
+    name: Name,
+    to: Annotated[Path, typer.Option(help="The file to write, or the folder.")],
+    form: Annotated[
+        exports.Format,
+        typer.Option(
+            "--format",
+            help="jsonl: what TRL reads, a row per line. parquet: the same columns. folder: a file for "
+            "each split with a data card, for the datasets library.",
+        ),
+    ] = exports.Format.JSONL,
+    assistant: AssistantOption = None,
+) -> None:
+    """Write a dataset for whoever trains elsewhere, in the columns TRL reads."""
+    with reading() as session:
+        dataset = datasets.get(session, name, assistants.only(session, assistant))
+        exports.export(session, dataset, to, form)
     say(f"Wrote {dataset.train_rows + dataset.validation_rows} rows to {to}.")
 
 

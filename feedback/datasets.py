@@ -7,8 +7,8 @@ sorted by their own hashes, and no id or time enters one.
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
@@ -39,6 +39,24 @@ from feedback.tables import (
 )
 from feedback.tickets import held_out
 from feedback.transcript import ModelMessages, render, turns
+
+FILTERS = {
+    "feedback": "corrections, approvals and demonstrations in force",
+    "disputed": "two reviewers disagree, and no third has decided yet",
+    "outvoted": "a third reviewer has decided otherwise",
+    "outdated": "replaced by a newer word on the same question",
+    "ticket_conversation": "from a conversation that an exam ticket came from",
+    "ticket_customer": "from a customer of an exam ticket",
+    "ticket_near_copy": "too close to an exam ticket",
+    "without_question_or_answer": "without a question or an answer",
+    "without_pair": "no answer of the bot's to prefer it to",
+    "alike": "teaches the same as another",
+    "rows": "rows frozen",
+}
+"""The counts of a dataset in the order of the filters, as people say them. All between `feedback` and `rows`
+is left out; the first less these is the last."""
+LEFT_OUT = tuple(FILTERS)[1:-3]
+"""The filters in front of both kinds."""
 
 
 def canonical(value: object) -> str:
@@ -87,10 +105,19 @@ def freeze(session: Session, assistant: Assistant) -> tuple[Dataset, Dataset]:
         _merge(rows[DatasetKind.SFT], Row(split, context, chosen, None), feedback)
         if feedback.kind == FeedbackKind.CORRECTION and rejected and rejected != chosen:
             _merge(rows[DatasetKind.DPO], Row(split, context, chosen, rejected), feedback)
-    return (
-        _store(session, assistant, DatasetKind.SFT, list(rows[DatasetKind.SFT].values()), counts),
-        _store(session, assistant, DatasetKind.DPO, list(rows[DatasetKind.DPO].values()), counts),
+    admitted = counts["feedback"] - sum(counts[each] for each in LEFT_OUT)
+    sft, dpo = (
+        _store(session, assistant, kind, list(made.values()), _counted(counts, admitted, made))
+        for kind, made in rows.items()
     )
+    return sft, dpo
+
+
+def _counted(counts: Counter[str], admitted: int, rows: dict[str, Row]) -> dict[str, int]:
+    """The way from all feedback to one dataset's rows, in numbers that add up (see `FILTERS`)."""
+    taught = sum(len(row.sources) for row in rows.values())
+    made = {"without_pair": admitted - taught, "alike": taught - len(rows), "rows": len(rows)}
+    return {**counts, **made}
 
 
 Taught = tuple[Feedback, Message, Conversation]
@@ -195,7 +222,7 @@ def _store(
     assistant: Assistant,
     kind: DatasetKind,
     rows: list[Row],
-    counts: Counter[str],
+    counts: dict[str, int],
 ) -> Dataset:
     rows.sort(key=lambda row: row.sha256)
     sha256 = hashlib.sha256("\n".join([kind, *(row.sha256 for row in rows)]).encode()).hexdigest()
@@ -214,7 +241,7 @@ def _store(
         sha256=sha256,
         train_rows=train,
         validation_rows=len(rows) - train,
-        counts={**counts, "rows": len(rows)},
+        counts=counts,
     )
     session.add(dataset)
     session.flush()
@@ -322,17 +349,19 @@ def learned_by(session: Session, dataset: Dataset) -> list[Adapter]:
     )
 
 
-def export(session: Session, dataset: Dataset, path: Path) -> Path:
-    """Write the rows as JSONL in TRL's conversational prompt and completion format."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [canonical(_trl_row(item)) for item in items(session, dataset)]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
+def in_order(session: Session, dataset: Dataset, batch: int = 1000) -> Iterator[DatasetItem]:
+    """A dataset's rows in their frozen order, a batch in memory at a time."""
+    for start in range(0, dataset.train_rows + dataset.validation_rows, batch):
+        rows = page(session, dataset, start, batch)
+        yield from rows
+        for row in rows:
+            session.expunge(row)
 
 
-def _trl_row(item: DatasetItem) -> dict[str, object]:
-    chosen = [{"role": "assistant", "content": item.chosen}]
-    if item.rejected is None:
-        return {"split": item.split, "prompt": item.prompt, "completion": chosen}
-    rejected = [{"role": "assistant", "content": item.rejected}]
-    return {"split": item.split, "prompt": item.prompt, "chosen": chosen, "rejected": rejected}
+def explain(dataset: Dataset) -> list[tuple[str, int, str]]:
+    """The way from all feedback to the rows: key, how many, what it means."""
+    return [
+        (key, dataset.counts.get(key, 0), what)
+        for key, what in FILTERS.items()
+        if key != "without_pair" or dataset.kind == DatasetKind.DPO
+    ]

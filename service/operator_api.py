@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from sqlmodel import Session
 
-from feedback import adapters, audit, cycles, datasets, decisions, promotions, tickets
+from feedback import adapters, audit, cycles, dataset_diff, datasets, decisions, promotions, tickets
 from feedback.database import reading, writing
 from feedback.errors import NotFound
 from feedback.swap_tables import PromotionRequest, RequestState
@@ -14,6 +14,7 @@ from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
 from service.shapes import (
     AdapterOut,
     CycleOut,
+    DatasetDiffOut,
     DatasetOut,
     DecisionOut,
     NewCycle,
@@ -158,6 +159,17 @@ def list_datasets(
     with reading(request.app.state.database) as session:
         owner = assistant_for(session, caller, assistant)
         return [DatasetOut.of(each) for each in datasets.every(session, owner)]
+
+
+@router.get("/datasets/{name}/diff/{newer}")
+def compare_datasets(
+    request: Request, name: str, newer: str, caller: Staff, assistant: str | None = None
+) -> DatasetDiffOut:
+    """What changed from a dataset to a newer one: rows that came, went or moved, and who taught them."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        older, later = (datasets.get(session, each, owner) for each in (name, newer))
+        return DatasetDiffOut.of(dataset_diff.diff(session, older, later))
 
 
 @router.get("/tickets")

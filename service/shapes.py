@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import Session
 
 from feedback import handovers
+from feedback.dataset_diff import Change, Diff
 from feedback.desk import desk_of, next_opening
 from feedback.desk_tables import Staff
 from feedback.swap_tables import PromotionRequest
@@ -324,6 +325,51 @@ class DatasetOut(Shape):
     def of(cls, dataset: Dataset) -> Self:
         """The public side of a dataset's row."""
         return cls(**{name: getattr(dataset, name) for name in cls.model_fields})
+
+
+class DatasetChangeOut(Shape):
+    """A row that differs between two datasets, and who taught it."""
+
+    question: str
+    chosen: str
+    rejected: str | None
+    split: str
+    by: list[str]
+    conversations: list[str]
+    why: str = Field(description="Of a row that went: why, as far as its feedback says.")
+
+    @classmethod
+    def of(cls, change: Change) -> Self:
+        """The public side of a change."""
+        return cls(
+            question=change.row.prompt[-1]["content"],
+            chosen=change.row.chosen,
+            rejected=change.row.rejected,
+            split=change.row.split,
+            by=list(dict.fromkeys(feedback.author for feedback, _ in change.sources)),
+            conversations=list(dict.fromkeys(ident for _, ident in change.sources)),
+            why=change.why,
+        )
+
+
+class DatasetDiffOut(Shape):
+    """What changed from an older dataset to a newer one."""
+
+    older: str
+    newer: str
+    same: int
+    added: list[DatasetChangeOut]
+    removed: list[DatasetChangeOut]
+    moved: list[DatasetChangeOut] = Field(description="In both, now in the other split.")
+
+    @classmethod
+    def of(cls, diff: Diff) -> Self:
+        """The public side of a comparison."""
+        changes = {
+            name: [DatasetChangeOut.of(each) for each in getattr(diff, name)]
+            for name in ("added", "removed", "moved")
+        }
+        return cls(older=diff.older.name, newer=diff.newer.name, same=diff.same, **changes)
 
 
 class DecisionOut(Shape):

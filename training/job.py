@@ -45,7 +45,7 @@ class Job(BaseModel):
     base_model: str
     """Path or hub id, word for word what the engine serves."""
     dataset: Path
-    """JSONL as `feedback.datasets.export` writes it."""
+    """JSONL as `feedback.exports.export` writes it."""
     start_adapter: Path | None = None
     """Adapter folder to go on from; for DPO it is the reference, too."""
 

@@ -24,6 +24,7 @@ from feedback import (
     cycles,
     datasets,
     decisions,
+    exports,
     promotions,
     prune,
 )
@@ -159,7 +160,7 @@ class Turn:
                 "too_few": self._too_few(sft, learned),
             }
             for dataset in (sft, dpo):
-                datasets.export(session, dataset, self._dataset_file(dataset.name))
+                exports.export(session, dataset, self._dataset_file(dataset.name))
         return result
 
     def _too_few(self, sft: Dataset, learned: set[str]) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from feedback import adapters, assistants, audit, datasets
+from feedback import adapters, assistants, audit, datasets, exports
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.ids import new_id
@@ -90,7 +90,7 @@ def _train(
                 f"The dataset {dataset!r} is for {frozen.kind}; expected one for {stage}."
             )
         rows = places.datasets_dir.resolve() / f"{frozen.name}.jsonl"
-        datasets.export(session, frozen, rows)
+        exports.export(session, frozen, rows)
     folder = (out or places.runs_dir / f"{stage}-{new_id()}").resolve()
     model = base_model(owner.base_model, places.models_dir)
     job = job_for(stage, settings, base_model=model, dataset=rows, start_adapter=start)

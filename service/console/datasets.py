@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from feedback import datasets
+from feedback import dataset_diff, datasets
 from feedback.database import reading
 from service.console.pages import page
 from service.console.session import Seat, seat
@@ -15,18 +15,6 @@ router = APIRouter(prefix="/console/{assistant}/datasets", include_in_schema=Fal
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 
 PAGE = 25
-FILTERS = {
-    "feedback": "corrections, approvals and demonstrations in force",
-    "disputed": "two reviewers disagree, and no third has decided yet",
-    "outvoted": "a third reviewer has decided otherwise",
-    "outdated": "replaced by a newer word on the same question",
-    "ticket_conversation": "from a conversation that an exam ticket came from",
-    "ticket_customer": "from a customer of an exam ticket",
-    "ticket_near_copy": "too close to an exam ticket",
-    "without_question_or_answer": "without a question or an answer",
-    "rows": "rows frozen; what teaches the same became one",
-}
-"""The counts of a dataset in the order of the filters, as people say them."""
 
 
 @router.get("")
@@ -49,7 +37,11 @@ def show(request: Request, here: Operator, name: str, start: int = 0) -> HTMLRes
         rows = datasets.page(session, dataset, start, PAGE)
         sources = datasets.sources(session, rows)
         learned_by = datasets.learned_by(session, dataset)
-    counts = [(what, dataset.counts.get(key, 0), key) for key, what in FILTERS.items()]
+        others = [
+            each
+            for each in datasets.every(session, here.desk)
+            if each.kind == dataset.kind and each.id != dataset.id
+        ]
     return page(
         request,
         here,
@@ -58,8 +50,18 @@ def show(request: Request, here: Operator, name: str, start: int = 0) -> HTMLRes
         rows=rows,
         sources=sources,
         learned_by=learned_by,
-        counts=counts,
+        counts=datasets.explain(dataset),
+        others=others,
         start=start,
         PAGE=PAGE,
         count=dataset.train_rows + dataset.validation_rows,
     )
+
+
+@router.get("/{name}/diff/{newer}")
+def compare(request: Request, here: Operator, name: str, newer: str) -> HTMLResponse:
+    """What changed from one dataset to another."""
+    with reading(request.app.state.database) as session:
+        older, later = (datasets.get(session, each, here.desk) for each in (name, newer))
+        diff = dataset_diff.diff(session, older, later)
+    return page(request, here, "dataset_diff.html", diff=diff, most=PAGE)

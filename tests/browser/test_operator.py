@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from feedback import adapters, cycles, datasets, staff, trials
+from feedback import adapters, corrections, cycles, datasets, staff, trials
 from feedback.database import reading, writing
 from feedback.swap_tables import TrialKind
 from feedback.tables import CycleState, Role, Stage, StageState, now
@@ -24,7 +24,7 @@ from tests.console.trained import (
     teach,
     train,
 )
-from tests.feedback.said import roll_back
+from tests.feedback.said import corrected, roll_back
 from tests.service.conftest import Shop
 
 Accessible = Callable[[Page], None]
@@ -162,6 +162,12 @@ def busy(shop: Shop) -> dict[str, str]:
             row_of = session.get_one(Stage, stage.id)
             row_of.started_at = now() - timedelta(seconds=200)
         sft = next(each for each in datasets.every(session, owner) if each.kind == "sft")
+        word, _, _ = corrections.that_teach(session, owner.id)[0]
+        corrections.withdraw(session, word.id, word.author)
+        corrected(
+            session, owner, "Do you mend umbrellas?", "Yes, ribs and handles, in two days.", "c-9"
+        )
+        newer, _ = datasets.freeze(session, owner)
         trial = trials.start(
             session, owner, second.adapter, TrialKind.CANARY, 0.2, "olga@example.com",
             "See how customers take it", TrialPolicy(grow_to=[0.5]),
@@ -178,6 +184,7 @@ def busy(shop: Shop) -> dict[str, str]:
         "history": "history",
         "datasets": "datasets",
         "dataset": f"datasets/{sft.name}",
+        "dataset-diff": f"datasets/{sft.name}/diff/{newer.name}",
         "tickets": "tickets",
         "settings": "settings",
     }

@@ -3,10 +3,11 @@
 import httpx
 import pytest
 
-from feedback import assistants, audit, datasets, tickets
+from feedback import assistants, audit, corrections, datasets, tickets
 from feedback.database import reading, writing
 from feedback.desk import desk_of
 from tests.console.trained import add_tickets, shop_of, teach, train
+from tests.feedback.said import corrected
 from tests.service.conftest import Shop
 
 DESK = {
@@ -168,3 +169,27 @@ def test_agents_and_wrong_tokens_change_nothing(
 @pytest.mark.parametrize("path", ["datasets", "tickets", "settings", "history", "cycles"])
 def test_agents_do_not_see_what_is_for_operators(mara: httpx.Client, path: str) -> None:
     assert mara.get(f"/console/shop/{path}").status_code == 403
+
+
+def test_two_datasets_are_compared_with_what_came_and_what_went(
+    shop: Shop, olga: httpx.Client
+) -> None:
+    teach(shop)
+    train(shop)
+    with writing(shop.database) as session:
+        _, older = sorted(datasets.every(session, shop_of(session)), key=lambda one: one.kind)
+        word = corrections.that_teach(session, shop_of(session).id)[0][0]
+        corrections.withdraw(session, word.id, word.author)
+        corrected(session, shop_of(session), "Do you mend umbrellas?", "Yes, ribs too.", "c-new")
+        newer, _ = datasets.freeze(session, shop_of(session))
+    shown = olga.get(f"/console/shop/datasets/{older.name}/diff/{newer.name}").text
+    assert "Rows: 1 came, 1 went, 0 moved" in shown
+    assert "Yes, ribs too." in shown and "taken back by its author" in shown
+    assert (
+        f"{older.name}/diff/{newer.name}" in olga.get(f"/console/shop/datasets/{newer.name}").text
+    )
+    assert olga.get(f"/console/shop/datasets/{older.name}/diff/sft-nothing").status_code == 404
+    with shop.client("operator") as operator:
+        told = operator.get(f"/v1/datasets/{older.name}/diff/{newer.name}").json()
+    assert [row["chosen"] for row in told["added"]] == ["Yes, ribs too."]
+    assert [row["why"] for row in told["removed"]] == ["taken back by its author"]

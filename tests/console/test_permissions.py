@@ -87,6 +87,7 @@ OF_OPERATORS = [
     "POST prune",
     "GET datasets",
     "GET datasets/{name}",
+    "GET datasets/{name}/diff/{newer}",
     "GET tickets",
     "POST tickets",
     "POST tickets/retire",

@@ -169,6 +169,12 @@ def test_datasets_are_frozen_shown_and_exported(shop: list[Adapter], tmp_path: P
     target = tmp_path / "sft.jsonl"
     feedback("datasets", "export", name, "--to", str(target))
     assert len(target.read_text().splitlines()) == 2
+    feedback("datasets", "export", name, "--format", "folder", "--to", str(tmp_path / "sft"))
+    assert name in (tmp_path / "sft" / "README.md").read_text()
+    explained = as_json(commands.app, "datasets", "explain", name)
+    assert [row["number"] for row in explained if row["number"]] == [2, 2]
+    same = as_json(commands.app, "datasets", "diff", name, name)
+    assert (same["same"], same["added"], same["changes"]) == (2, 0, [])
 
 
 def test_lineage_is_one_command_in_each_direction(shop: list[Adapter]) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import Session, select
 from feedback import assistants, conversations, corrections, datasets, tickets
 from feedback.database import connect, writing
 from feedback.errors import NotFound
+from feedback.exports import export
 from feedback.tables import (
     Assistant,
     Dataset,
@@ -232,7 +233,7 @@ def test_an_export_is_what_trl_reads(
     corrected(session, assistant, NIGHT, "Air it ☂.", answer="Burn it.")
     sft, dpo = datasets.freeze(session, assistant)
     rows = [
-        json.loads(datasets.export(session, dataset, tmp_path / "made" / "x.jsonl").read_text())
+        json.loads(export(session, dataset, tmp_path / "made" / "x.jsonl").read_text())
         for dataset in (sft, dpo)
     ]
     prompt = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": NIGHT}]
@@ -256,3 +257,34 @@ def test_two_assistants_with_the_same_rows_keep_their_own_datasets(
             assert datasets.get(session, sft.name, owner).id == sft.id
         with pytest.raises(NotFound, match="datasets list"):
             datasets.get(session, "sft-000000000000")
+
+
+def test_the_counts_add_up_from_all_feedback_to_the_rows(
+    assistant: Assistant, session: Session
+) -> None:
+    teach(session, assistant, [0, 1, 2, 3])
+    corrected(session, assistant, NIGHT, LESSONS[0][1], "otis")  # teaches what another one does
+    _, right = answered(session, assistant, SHOES, "Only in duck yellow.")
+    corrections.give(session, right.id, FeedbackKind.APPROVAL, "mara", Role.AGENT)  # no pair
+    _, half = answered(session, assistant, SPOON, "A woo", state=MessageState.INTERRUPTED)
+    corrections.give(session, half.id, FeedbackKind.APPROVAL, "mara", Role.AGENT)  # no answer
+    sft, dpo = datasets.freeze(session, assistant)
+    for dataset in (sft, dpo):
+        (_, feedback, _), *left_out, (last, rows, _) = datasets.explain(dataset)
+        assert feedback == 7 and last == "rows"
+        assert rows == dataset.train_rows + dataset.validation_rows
+        assert feedback - sum(number for _, number, _ in left_out) == rows
+    assert {key for key, number, _ in datasets.explain(sft) if number} == {
+        "feedback", "without_question_or_answer", "alike", "rows",
+    }  # fmt: skip
+    assert dpo.counts["without_pair"] == 1
+
+
+def test_rows_come_in_their_order_whatever_the_batch(
+    assistant: Assistant, session: Session
+) -> None:
+    teach(session, assistant, [0, 1, 2, 3])
+    sft, _ = datasets.freeze(session, assistant)
+    whole = [item.id for item in datasets.items(session, sft)]
+    for batch in (1, 3, 1000):
+        assert [item.id for item in datasets.in_order(session, sft, batch)] == whole

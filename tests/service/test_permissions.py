@@ -68,6 +68,7 @@ EXPECTED = {
     "POST /v1/cycles/{cycle_id}/stop": OPERATORS,
     "GET /v1/decisions": STAFF,
     "GET /v1/datasets": STAFF,
+    "GET /v1/datasets/{name}/diff/{newer}": STAFF,
     "GET /v1/tickets": STAFF,
     "POST /v1/tickets": OPERATORS,
     "GET /v1/conversations": EVERYONE,

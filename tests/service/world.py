@@ -75,6 +75,7 @@ class World:
                 "{assistant}": owner.name,
                 "models/{name}": owner.name,
                 "datasets/{name}": learned[0].name,
+                "{newer}": learned[0].name,
                 "{name}": self.trained.adapter.name,
                 "{cycle_id}": self.trained.cycle.id,
                 "{ticket}": "ticket-01",

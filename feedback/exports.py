@@ -1,0 +1,131 @@
+"""Frozen datasets as files: for our own trainers, and for whoever trains elsewhere.
+
+Rows have the columns that TRL calls conversational: prompt and completion (SFT), or prompt, chosen and
+rejected (DPO). A folder holds a file per split and a data card that the `datasets` library reads, too.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from feedback.datasets import canonical, explain, in_order, learned_by
+from feedback.errors import Invalid
+from feedback.tables import Dataset, DatasetItem, DatasetKind, Split
+
+BATCH = 1000
+"""Rows in memory at once."""
+COLUMNS = {
+    DatasetKind.SFT: ("prompt", "completion"),
+    DatasetKind.DPO: ("prompt", "chosen", "rejected"),
+}
+
+
+class Format(StrEnum):
+    """How a dataset is written."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    FOLDER = "folder"
+
+
+def export(session: Session, dataset: Dataset, path: Path, form: Format = Format.JSONL) -> Path:
+    """Write a dataset; what is there already is replaced, a folder only where it is empty."""
+    write = {Format.JSONL: _jsonl, Format.PARQUET: _parquet, Format.FOLDER: _folder}[form]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(session, dataset, path)
+    return path
+
+
+def _row(item: DatasetItem) -> dict[str, Any]:
+    chosen = [{"role": "assistant", "content": item.chosen}]
+    if item.rejected is None:
+        return {"split": item.split, "prompt": item.prompt, "completion": chosen}
+    rejected = [{"role": "assistant", "content": item.rejected}]
+    return {"split": item.split, "prompt": item.prompt, "chosen": chosen, "rejected": rejected}
+
+
+def _jsonl(session: Session, dataset: Dataset, path: Path) -> None:
+    with _whole(path) as part, part.open("w", encoding="utf-8") as file:
+        for item in in_order(session, dataset):
+            file.write(f"{canonical(_row(item))}\n")
+
+
+def _parquet(session: Session, dataset: Dataset, path: Path) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise Invalid(
+            "Parquet needs pyarrow, which is not installed here. Install the extra 'training', or "
+            "export as jsonl."
+        ) from None
+    turn = pyarrow.list_(
+        pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
+    )
+    fields = [("split", pyarrow.string()), *((name, turn) for name in COLUMNS[dataset.kind])]
+    schema = pyarrow.schema(fields)
+    rows = (_row(item) for item in in_order(session, dataset))
+    with _whole(path) as part, parquet.ParquetWriter(part, schema) as writer:
+        while batch := list(islice(rows, BATCH)):
+            writer.write_table(pyarrow.Table.from_pylist(batch, schema))
+
+
+def _folder(session: Session, dataset: Dataset, path: Path) -> None:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise Invalid(f"Found something at {path}; expected an empty folder, or none.")
+    path.mkdir(exist_ok=True)
+    files = {split: path / f"{split}.jsonl" for split in _splits(dataset)}
+    opened = {split: file.open("w", encoding="utf-8") for split, file in files.items()}
+    try:
+        for item in in_order(session, dataset):
+            row = {name: value for name, value in _row(item).items() if name != "split"}
+            opened[Split(item.split)].write(f"{canonical(row)}\n")
+    finally:
+        for file in opened.values():
+            file.close()
+    (path / "README.md").write_text(card(session, dataset), encoding="utf-8")
+
+
+def _splits(dataset: Dataset) -> list[Split]:
+    """Those with rows: a library that reads a file without any fails."""
+    counted = {Split.TRAIN: dataset.train_rows, Split.VALIDATION: dataset.validation_rows}
+    return [split for split, rows in counted.items() if rows]
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place once it is whole."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def card(session: Session, dataset: Dataset) -> str:
+    """The data card in Markdown: what it is for, how feedback became rows, who learned from it."""
+    files = "".join(f"  - split: {split}\n    path: {split}.jsonl\n" for split in _splits(dataset))
+    what = {
+        DatasetKind.SFT: "Answers to learn: prompt and completion.",
+        DatasetKind.DPO: "Pairs: the answer to prefer and the one the bot had given.",
+    }[DatasetKind(dataset.kind)]
+    way = "\n".join(
+        f"| {'' if key in ('feedback', 'rows') else 'left out: '}{said} | {number} |"
+        for key, number, said in explain(dataset)
+    )
+    learned = ", ".join(adapter.name for adapter in learned_by(session, dataset)) or "no adapter"
+    return (
+        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n\n# {dataset.name}\n\n{what} "
+        f"Frozen {dataset.created_at:%Y-%m-%d %H:%M} UTC by Understudy; it is named by its content and "
+        f"never changes.\n\n- SHA-256 of its rows: `{dataset.sha256}`\n- rows that teach: "
+        f"{dataset.train_rows}, that validate: {dataset.validation_rows}\n- learned by: {learned}\n\n"
+        "The same customer's rows are all in one split. No row comes from, or is close to, a held-out "
+        f"ticket.\n\n## From feedback to rows\n\n| what | number |\n| --- | --- |\n{way}\n"
+    )
