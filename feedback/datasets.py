@@ -351,8 +351,10 @@ def learned_by(session: Session, dataset: Dataset) -> list[Adapter]:
 
 def in_order(session: Session, dataset: Dataset, batch: int = 1000) -> Iterator[DatasetItem]:
     """A dataset's rows in their frozen order, a batch in memory at a time."""
+    mine = select(DatasetItem).where(DatasetItem.dataset_id == dataset.id)
     for start in range(0, dataset.train_rows + dataset.validation_rows, batch):
-        rows = page(session, dataset, start, batch)
+        these = col(DatasetItem.position).between(start, start + batch - 1)
+        rows = session.exec(mine.where(these).order_by(col(DatasetItem.position))).all()
         yield from rows
         for row in rows:
             session.expunge(row)

@@ -5,8 +5,9 @@ rejected (DPO). A folder holds a file per split and a data card that the `datase
 """
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -79,17 +80,26 @@ def _parquet(session: Session, dataset: Dataset, path: Path) -> None:
 def _folder(session: Session, dataset: Dataset, path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise Invalid(f"Found something at {path}; expected an empty folder, or none.")
-    path.mkdir(exist_ok=True)
-    files = {split: path / f"{split}.jsonl" for split in _splits(dataset)}
-    opened = {split: file.open("w", encoding="utf-8") for split, file in files.items()}
+    part = path.with_name(f"{path.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
     try:
+        _fill(session, dataset, part)
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _fill(session: Session, dataset: Dataset, folder: Path) -> None:
+    with ExitStack() as stack:
+        files = {
+            split: stack.enter_context((folder / f"{split}.jsonl").open("w", encoding="utf-8"))
+            for split in _splits(dataset)
+        }
         for item in in_order(session, dataset):
             row = {name: value for name, value in _row(item).items() if name != "split"}
-            opened[Split(item.split)].write(f"{canonical(row)}\n")
-    finally:
-        for file in opened.values():
-            file.close()
-    (path / "README.md").write_text(card(session, dataset), encoding="utf-8")
+            files[Split(item.split)].write(f"{canonical(row)}\n")
+    (folder / "README.md").write_text(card(session, dataset), encoding="utf-8")
 
 
 def _splits(dataset: Dataset) -> list[Split]:
