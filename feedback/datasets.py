@@ -15,7 +15,8 @@ from sqlmodel import Session, col, select
 
 from feedback.assistants import prompt_in_force
 from feedback.conversations import customer_names, messages_of_all
-from feedback.corrections import that_teach
+from feedback.corrections import staff_reasons, that_teach
+from feedback.edits import is_only_form
 from feedback.errors import NotFound
 from feedback.ids import new_id
 from feedback.near_copies import Sealed
@@ -50,13 +51,15 @@ FILTERS = {
     "ticket_near_copy": "too close to an exam ticket",
     "without_question_or_answer": "without a question or an answer",
     "without_pair": "no answer of the bot's to prefer it to",
+    "form_only": "only spelling or form was mended: learned as an answer, not as a preference",
     "alike": "teaches the same as another",
     "rows": "rows frozen",
 }
 """The counts of a dataset in the order of the filters, as people say them. All between `feedback` and `rows`
 is left out; the first less these is the last."""
-LEFT_OUT = tuple(FILTERS)[1:-3]
+LEFT_OUT = tuple(FILTERS)[1:-4]
 """The filters in front of both kinds."""
+PAIRS_ONLY = ("without_pair", "form_only")
 
 
 def canonical(value: object) -> str:
@@ -98,26 +101,41 @@ def freeze(session: Session, assistant: Assistant) -> tuple[Dataset, Dataset]:
     counts: Counter[str] = Counter()
     taught = _newest_per_question(session, assistant, counts)
     rows: dict[DatasetKind, dict[str, Row]] = {kind: {} for kind in DatasetKind}
+    reasons, form_only = staff_reasons(session, assistant.id), 0
     for feedback, context, rejected, split in _admitted(
         session, assistant, taught, settings, counts
     ):
         chosen = feedback.text or rejected or ""
         _merge(rows[DatasetKind.SFT], Row(split, context, chosen, None), feedback)
-        if feedback.kind == FeedbackKind.CORRECTION and rejected and rejected != chosen:
+        if feedback.kind != FeedbackKind.CORRECTION or not rejected or rejected == chosen:
+            continue
+        if is_only_form(rejected, chosen, reasons.get((feedback.message_id, feedback.author))):
+            form_only += 1
+        else:
             _merge(rows[DatasetKind.DPO], Row(split, context, chosen, rejected), feedback)
     admitted = counts["feedback"] - sum(counts[each] for each in LEFT_OUT)
     sft, dpo = (
-        _store(session, assistant, kind, list(made.values()), _counted(counts, admitted, made))
-        for kind, made in rows.items()
+        _counted(counts, admitted, rows[DatasetKind.SFT]),
+        _counted(counts, admitted, rows[DatasetKind.DPO], form_only),
     )
-    return sft, dpo
+    return (
+        _store(session, assistant, DatasetKind.SFT, list(rows[DatasetKind.SFT].values()), sft),
+        _store(session, assistant, DatasetKind.DPO, list(rows[DatasetKind.DPO].values()), dpo),
+    )
 
 
-def _counted(counts: Counter[str], admitted: int, rows: dict[str, Row]) -> dict[str, int]:
+def _counted(
+    counts: Counter[str], admitted: int, rows: dict[str, Row], form_only: int = 0
+) -> dict[str, int]:
     """The way from all feedback to one dataset's rows, in numbers that add up (see `FILTERS`)."""
     taught = sum(len(row.sources) for row in rows.values())
-    made = {"without_pair": admitted - taught, "alike": taught - len(rows), "rows": len(rows)}
-    return {**counts, **made}
+    return {
+        **counts,
+        "without_pair": admitted - taught - form_only,
+        "form_only": form_only,
+        "alike": taught - len(rows),
+        "rows": len(rows),
+    }
 
 
 Taught = tuple[Feedback, Message, Conversation]
@@ -365,5 +383,5 @@ def explain(dataset: Dataset) -> list[tuple[str, int, str]]:
     return [
         (key, dataset.counts.get(key, 0), what)
         for key, what in FILTERS.items()
-        if key != "without_pair" or dataset.kind == DatasetKind.DPO
+        if key not in PAIRS_ONLY or dataset.kind == DatasetKind.DPO
     ]

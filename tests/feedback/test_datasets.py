@@ -18,6 +18,7 @@ from feedback.tables import (
     Dataset,
     DatasetItem,
     FeedbackKind,
+    FlagReason,
     ItemSource,
     MessageState,
     Role,
@@ -288,3 +289,29 @@ def test_rows_come_in_their_order_whatever_the_batch(
     whole = [item.id for item in datasets.items(session, sft)]
     for batch in (1, 3, 1000):
         assert [item.id for item in datasets.in_order(session, sft, batch)] == whole
+
+
+def test_a_mended_typo_teaches_the_answer_and_no_preference_against_it(
+    assistant: Assistant, session: Session
+) -> None:
+    corrected(
+        session, assistant, NIGHT, "Air it outside for a day.", answer="Air it outsdie for a day."
+    )
+    corrected(session, assistant, SHOES, "Within 30 days.", answer="Within 14 days.")
+    sft, dpo = datasets.freeze(session, assistant)
+    assert {item.chosen for item in datasets.items(session, sft)} == {
+        "Air it outside for a day.", "Within 30 days.",
+    }  # fmt: skip
+    assert [item.chosen for item in datasets.items(session, dpo)] == ["Within 30 days."]
+    assert (dpo.counts["form_only"], dpo.counts["without_pair"]) == (1, 0)
+
+    typo = next(item for item, _, _ in corrections.that_teach(session, assistant.id))
+    corrections.give(
+        session,
+        typo.message_id,
+        FeedbackKind.FLAG,
+        typo.author,
+        Role.AGENT,
+        reason=FlagReason.UNSAFE,
+    )  # their own word on what was wrong counts more than the letters
+    assert datasets.freeze(session, assistant)[1].counts["form_only"] == 0

@@ -1,0 +1,83 @@
+"""What an edit changed, by its words alone or by what the agent said."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback.edits import Edit, classify, is_only_form
+from feedback.tables import FlagReason
+
+ANSWER = "You may return the tent within 14 days. We collect it and refund the whole price."
+
+
+@pytest.mark.parametrize(
+    ("after", "kind"),
+    [
+        (ANSWER.replace("collect", "colect"), Edit.TYPO),
+        (ANSWER.replace("return", "retrun"), Edit.TYPO),
+        (ANSWER.replace("refund", "refundd").replace("price", "pricce"), Edit.TYPO),
+        (ANSWER.replace(". ", ".\n\n- "), Edit.FORMAT),
+        (ANSWER.upper(), Edit.FORMAT),
+        (ANSWER.replace("14", "30"), Edit.WRONG_FACT),
+        (ANSWER.replace("within 14 days", "at any time"), Edit.WRONG_FACT),
+        (ANSWER + " Please keep the receipt.", Edit.MISSING_STEP),
+        (ANSWER.replace("may", "may not"), Edit.MISSING_STEP),
+        (ANSWER.replace("the tent", "any tent that was not used"), Edit.WORDING),
+    ],
+)
+def test_the_words_say_what_was_changed(after: str, kind: Edit) -> None:
+    assert classify(ANSWER, after) == kind
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("It is now free.", "It is not free."),
+        ("You can return it.", "You can't return it."),
+        ("It costs 15 euros.", "It costs 51 euros."),
+        ("Use code ABC12.", "Use code ABD12."),
+        ("It costs \u20ac5.", "It costs $5."),
+        ("You get 5 % off.", "You get 5 off."),
+        ("Down to -5 degrees.", "Down to 5 degrees."),
+        ("It is inside.", "It is beside."),
+        ("We accept it.", "We except it."),
+        ("It is refundable.", "It is nonrefundable."),
+        ("Send it back.", "Send it."),
+    ],
+)
+def test_a_small_change_of_meaning_is_no_typo(before: str, after: str) -> None:
+    assert not is_only_form(before, after)
+
+
+@pytest.mark.parametrize("reason", list(FlagReason))
+def test_what_the_agent_says_counts_first(reason: FlagReason) -> None:
+    mended = ANSWER.replace("collect", "colect")
+    assert classify(ANSWER, mended, reason) == Edit(reason)
+    assert is_only_form(ANSWER, mended, reason) == (reason == FlagReason.FORMAT)
+    assert not is_only_form(ANSWER, ANSWER.replace("14", "30"), reason)
+
+
+WORDS = st.lists(st.text(string.ascii_lowercase, min_size=6, max_size=12), min_size=3, max_size=12)
+
+
+@given(WORDS, st.data())
+def test_one_slip_in_a_long_word_is_a_typo_both_ways(words: list[str], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(words) - 1))
+    at = data.draw(st.integers(1, len(words[place]) - 2))
+    word = words[place]
+    slip = data.draw(
+        st.sampled_from(
+            [
+                word[:at] + word[at + 1 :],
+                word[:at] + "q" + word[at:],
+                word[:at] + "q" + word[at + 1 :],
+            ]
+        )
+    )
+    if slip == word:
+        return
+    other = [*words[:place], slip, *words[place + 1 :]]
+    for before, after in ((words, other), (other, words)):
+        assert is_only_form(" ".join(before), " ".join(after))
