@@ -295,12 +295,14 @@ def _no_longer_awaited(session: Session, cycle_id: str, approved_by: str) -> Non
         session.add(cycle)
 
 
-def back_to(session: Session, assistant: Assistant) -> Promotion | None:
+def back_to(
+    session: Session, assistant: Assistant, past: list[Promotion] | None = None
+) -> Promotion | None:
     """What a rollback would make live again; None: the base model, as before any promotion.
 
-    An adapter whose files were removed is passed over.
+    An adapter whose files were removed is passed over. `past`: the history, where it was read already.
     """
-    past = history(session, assistant)
+    past = history(session, assistant) if past is None else past
     gone = {each.id for each in every(session, assistant) if each.files_removed_at}
     return next(
         (p for p in past if p.adapter_id != past[0].adapter_id and p.adapter_id not in gone), None

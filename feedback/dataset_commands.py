@@ -113,10 +113,10 @@ def diff(
     changes = [
         {
             "change": what,
-            "question": change.row.prompt[-1]["content"],
+            "question": change.question,
             "chosen": change.row.chosen,
             "rejected": change.row.rejected,
-            "by": ", ".join(dict.fromkeys(feedback.author for feedback, _ in change.sources)),
+            "by": ", ".join(change.authors),
             "why": change.why,
         }
         for what, changed in (

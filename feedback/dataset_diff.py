@@ -26,6 +26,16 @@ class Change:
     """Each with the id of its conversation."""
     why: str
 
+    @property
+    def question(self) -> str:
+        """The customer's last words before the answer."""
+        return self.row.prompt[-1]["content"]
+
+    @property
+    def authors(self) -> list[str]:
+        """Who taught it, each once."""
+        return list(dict.fromkeys(feedback.author for feedback, _ in self.sources))
+
 
 @dataclass(frozen=True)
 class Diff:

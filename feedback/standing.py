@@ -73,7 +73,7 @@ def of(session: Session, assistant: Assistant) -> Standing:
     past = adapters.history(session, assistant)
     request = promotions.waiting(session, assistant)
     trial = trials.running(session, assistant)
-    before = adapters.back_to(session, assistant) if past else None
+    before = adapters.back_to(session, assistant, past) if past else None
     return Standing(
         assistant,
         adapters.by_id(session, past[0].adapter_id) if past else None,

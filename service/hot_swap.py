@@ -221,16 +221,16 @@ class HotSwap:
             refusal = decided or None
 
         def store() -> None:
-            with writing(self._database) as session:
-                if refusal:
-                    promotions.refuse(session, request.id, refusal)
+            why = refusal
+            if why is None:
+                try:
+                    with writing(self._database) as session:
+                        promotions.carry_out(session, request.id)
                     return
-            try:
-                with writing(self._database) as session:
-                    promotions.carry_out(session, request.id)
-            except Conflict as error:
-                with writing(self._database) as session:
-                    promotions.refuse(session, request.id, str(error))
+                except Conflict as error:
+                    why = str(error)
+            with writing(self._database) as session:
+                promotions.refuse(session, request.id, why)
 
         await to_thread.run_sync(store)
         log.info(

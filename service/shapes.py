@@ -342,11 +342,11 @@ class DatasetChangeOut(Shape):
     def of(cls, change: Change) -> Self:
         """The public side of a change."""
         return cls(
-            question=change.row.prompt[-1]["content"],
+            question=change.question,
             chosen=change.row.chosen,
             rejected=change.row.rejected,
             split=change.row.split,
-            by=list(dict.fromkeys(feedback.author for feedback, _ in change.sources)),
+            by=change.authors,
             conversations=list(dict.fromkeys(ident for _, ident in change.sources)),
             why=change.why,
         )

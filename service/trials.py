@@ -14,11 +14,12 @@ from anyio import to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from feedback import promotions, proposals, standing, trials
+from feedback import promotions, proposals, standing, trial_outcomes, trials
 from feedback.database import reading, writing
 from feedback.swap_tables import Trial, TrialKind, TrialState
 from feedback.tables import Adapter, Assistant, Message, now
-from feedback.trials import Outcome, TrialPolicy
+from feedback.trial_outcomes import Outcome
+from feedback.trials import TrialPolicy
 from service.settings import ServiceSettings
 from service.verdict import Comparison, Drawn, Kind, Rule
 
@@ -131,7 +132,7 @@ def _drawn(outcome: Outcome) -> Drawn:
 
 def _outcomes(session: Session, trial: Trial) -> list[Outcome]:
     if trial.kind == TrialKind.CANARY:
-        return trials.outcomes(session, trial, now())
+        return trial_outcomes.every(session, trial, now())
     return [_of_pair(trial, live, shadow) for live, shadow in trials.pairs(session, trial)]
 
 

@@ -46,7 +46,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
     """Every promotion, newest first, drawn on a line of time."""
     with reading(request.app.state.database) as session:
         past = adapters.history(session, here.desk)
-        before = adapters.back_to(session, here.desk) if past else None
+        before = adapters.back_to(session, here.desk, past) if past else None
         reigns = [
             Reign(
                 promotion,

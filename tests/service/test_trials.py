@@ -12,7 +12,7 @@ from feedback import adapters, assistants, proposals, standing, trials
 from feedback.database import reading, writing
 from feedback.swap_tables import Trial, TrialKind, TrialState
 from feedback.tables import Adapter, Conversation, Message, MessageState
-from feedback.trials import Outcome
+from feedback.trial_outcomes import Outcome
 from service.settings import ServiceSettings
 from service.trials import Trials
 from tests.service.conftest import Shop
