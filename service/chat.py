@@ -12,6 +12,7 @@ from feedback.database import reading
 from feedback.errors import NotFound, Unavailable
 from feedback.tables import Handling, Role
 from service.following import CLIENT_CLOSED_REQUEST, EventStream, event, while_connected
+from service.opening import Ask, LeftToAPerson
 from service.permissions import (
     EVERYONE,
     Caller,
@@ -33,7 +34,7 @@ from service.shapes import (
     conversation_out,
 )
 from service.turn import Turn
-from service.turns import Ask, LeftToAPerson, Turns
+from service.turns import Turns
 
 router = APIRouter(prefix="/v1", tags=["conversations"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]

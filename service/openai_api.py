@@ -25,9 +25,10 @@ from feedback.ids import new_id
 from feedback.tables import Assistant, Conversation, Message, MessageState
 from feedback.transcript import ModelMessages
 from service.following import CLIENT_CLOSED_REQUEST, EventStream, while_connected
+from service.opening import Ask
 from service.permissions import EVERYONE, Caller, allow, assistant_among, assistant_for
 from service.turn import Turn
-from service.turns import Ask, Turns
+from service.turns import Turns
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 Anyone = Annotated[Caller, Depends(allow(*EVERYONE))]
