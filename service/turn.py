@@ -41,11 +41,6 @@ class Turn:
         self._counts = False
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def is_started(self) -> bool:
-        """Whether something writes it."""
-        return self._task is not None
-
     def start(self, task: asyncio.Task[None]) -> None:
         """`task` writes the answer; it is cancelled when nobody follows."""
         self._task = task
@@ -54,6 +49,12 @@ class Turn:
         """Question and answer's row are durable; or, where it does not count, they are not and never were."""
         self._counts = counts
         self._settled.set()
+
+    async def take_back(self) -> None:
+        """Its rows could not be written: whatever was begun for them ends, and nothing is stored."""
+        if not self._settled.is_set():
+            self.settle(counts=False)
+            await self.stop()
 
     async def counts(self) -> bool:
         """Whether its rows are durable, as soon as that is known; only then anything may be stored."""

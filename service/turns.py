@@ -46,7 +46,7 @@ ENGINE_TRIES = 3
 
 
 class Turns:
-    """Opens turns and writes their answers. One per service process."""
+    """Begins turns and writes their answers. One per service process."""
 
     def __init__(self, database: Database, hot_swap: HotSwap, settings: ServiceSettings) -> None:
         self._database = database
@@ -113,35 +113,36 @@ class Turns:
         Where a person answers, or is asked for by this very message, the question is only stored.
         """
         async with self._locks.setdefault(ask.conversation_id, asyncio.Lock()):
-            begun: list[Turn] = []
+            held: list[Turn] = []
 
             def soon(opened: Opened | LeftToAPerson) -> None:
-                if isinstance(opened, Opened) and opened.answer.state == MessageState.WRITING:
-                    begun.extend(self._begin_writing(opened))
+                if isinstance(opened, Opened):
+                    held.append(self._turn_of(opened))
 
             try:
                 opened = await self._commits.run(partial(self._opening.open, ask), soon)
             except BaseException:
-                for turn in begun:
-                    turn.settle(counts=False)
-                    await turn.stop()
+                for turn in held:
+                    await turn.take_back()
                 raise
             if isinstance(opened, LeftToAPerson):
                 return opened
-            for turn in begun:
-                turn.settle(counts=True)
-            turn = self._running.get(opened.answer.id) or Turn(opened.question, opened.answer)
+            turn = held[
+                -1
+            ]  # held since its answer was seen to be written: by now it may have ended
+            turn.settle(counts=True)
             turn.join()
             return turn
 
-    def _begin_writing(self, opened: Opened) -> list[Turn]:
-        """The turn, where nobody writes this answer yet."""
-        if opened.answer.id in self._running:
-            return []
+    def _turn_of(self, opened: Opened) -> Turn:
+        """Whoever writes this answer; it is begun where nobody does. A whole one needs nobody."""
+        if turn := self._running.get(opened.answer.id):
+            return turn
         turn = Turn(opened.question, opened.answer)
-        self._running[opened.answer.id] = turn
-        turn.start(asyncio.create_task(self._write(turn, opened)))
-        return [turn]
+        if opened.answer.state == MessageState.WRITING:
+            self._running[opened.answer.id] = turn
+            turn.start(asyncio.create_task(self._write(turn, opened)))
+        return turn
 
     async def _write(self, turn: Turn, opened: Opened) -> None:
         """Ask the engine, pass the words on, and store what came of it, whatever came of it."""

@@ -1,14 +1,18 @@
 """Customers' conversations: what is told is stored, what is stored is told once."""
 
+import asyncio
 import itertools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from feedback.commits import Commits
 from feedback.conversations import messages_of
 from feedback.database import reading, writing
 from feedback.tables import MessageState
@@ -88,6 +92,32 @@ def test_a_question_that_the_disk_refuses_was_never_asked(
     assert again.json()["answer"]["text"] == "[base] You said: Do you hear me?"
     with reading(shop.database) as session:
         assert len(messages_of(session, conversation)) == 2
+
+
+def test_a_repeated_question_is_answered_though_the_answer_ends_before_it_is_told(
+    customer: httpx.Client, engine: StandInEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = begin(customer)["id"]
+    engine.words, engine.pause_seconds = 6, 0.1
+    run = Commits.run
+
+    async def told_late(self: Commits, work: Any, soon: Any = None) -> Any:
+        result = await run(self, work, soon)
+        if (
+            soon is not None and len(engine.asked) == 1
+        ):  # the second request; the first ends meanwhile
+            await asyncio.sleep(1.5)
+        return result
+
+    with stream(customer, conversation, "A slow one", key="k") as response:
+        told = events(response)
+        next(told)
+        monkeypatch.setattr(Commits, "run", told_late)
+        with ThreadPoolExecutor(1) as second:
+            again = second.submit(ask, customer, conversation, "A slow one", "k")
+            first = list(told)[-1][1]
+            assert again.result(10).json()["answer"]["text"] == first["text"]
+    assert len(engine.asked) == 1
 
 
 def test_staff_see_how_an_answer_was_made_and_customers_do_not(
