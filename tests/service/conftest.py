@@ -53,7 +53,7 @@ def settings(engine: StandInEngine) -> ServiceSettings:
         engine_url=engine.url,
         engine_api_key=SecretStr(engine.api_key),
         swap_poll_seconds=0.05,
-        stall_timeout_seconds=1.0,
+        stall_timeout_seconds=3.0,
         answer_timeout_seconds=20.0,
     )
 

@@ -37,7 +37,7 @@ def settings(engine: StandInEngine, second: StandInEngine) -> ServiceSettings:
         engine_api_key=SecretStr(engine.api_key),
         swap_poll_seconds=0.05,
         swap_quorum=1.0,
-        stall_timeout_seconds=1.0,
+        stall_timeout_seconds=5.0,
         answer_timeout_seconds=20.0,
     )
 
