@@ -162,10 +162,10 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
 
   // What outlives a reload. Storage may be forbidden; then the chat lasts as long as the page.
   const KEY = `understudy:${site}`;
-  const kept = { user: asked.user || null, token: null, conversation: null, handling: "bot", seen: -1, pending: null, rated: {} };
+  const kept = { user: asked.user || null, token: null, conversation: null, handling: "bot", seen: -1, pending: null };
   // All tabs of a site share it: each writes only the fields it changed, and hears of the others' (see sync).
-  function found() {
-    try { return JSON.parse(localStorage.getItem(KEY)) || {}; } catch { return {}; }
+  function found(key = KEY) {
+    try { return JSON.parse(localStorage.getItem(key)) || {}; } catch { return {}; }
   }
   const isOurs = ({ user }) => (user || null) === kept.user;
   function keep(changes) {
@@ -173,6 +173,13 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     Object.assign(kept, changes);
     if (now.user !== undefined && !isOurs(now)) return; // this page is older than a sign-in on another
     try { localStorage.setItem(KEY, JSON.stringify({ ...kept, ...now, ...changes })); } catch { /* not allowed here */ }
+  }
+  // Thumbs have an item of their own: a tab that writes at the same moment as another must not undo one.
+  const THUMBS = `${KEY}:thumbs`;
+  let thumbed = found(THUMBS);
+  function keepThumbs(next) {
+    thumbed = next;
+    try { localStorage.setItem(THUMBS, JSON.stringify(next)); } catch { /* not allowed here */ }
   }
   const wasOpen = (now) => {
     try { return now === undefined ? sessionStorage.getItem(KEY) === "open" : sessionStorage.setItem(KEY, now ? "open" : ""); } catch { return false; }
@@ -251,8 +258,8 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
   class Trouble extends Error {
     constructor(message, status, after) { super(message); Object.assign(this, { status, after }); }
   }
-  async function call(path, { body, headers, signal, token } = {}) {
-    const init = { headers: { ...headers }, signal, credentials: "omit", cache: "no-store" };
+  async function call(path, { body, headers, signal, token, keepalive } = {}) {
+    const init = { headers: { ...headers }, signal, keepalive, credentials: "omit", cache: "no-store" };
     if (token) init.headers.Authorization = `Bearer ${token}`;
     if (body) Object.assign(init, { method: "POST", body: JSON.stringify(body) }).headers["Content-Type"] = "application/json";
     const response = await fetch(api + path, init).catch((error) => { throw new Trouble(error.message, 0); });
@@ -290,7 +297,8 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     if (tokenToo) keep({ token: null });
     if (kept.conversation && shown.size) log.append(h("p", { class: "note mark" }, t("gone")));
     drop();
-    keep({ conversation: null, handling: "bot", seen: -1, rated: {} });
+    keep({ conversation: null, handling: "bot", seen: -1 });
+    keepThumbs({});
     if (kept.pending) keep({ pending: { ...kept.pending, id: null } });
     showHandling({ handling: "bot" });
   }
@@ -471,13 +479,14 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
   function thumbs(id) {
     const bar = h("div", { class: "thumbs" });
     const press = (value) => {
-      const before = kept.rated[id];
-      mark(value);
-      rate(value).then(() => keep({ rated: { ...kept.rated, [id]: value } })).catch(() => { mark(before); say(t("failed")); });
+      const before = thumbed[id];
+      const stand = (now) => { keepThumbs({ ...found(THUMBS), [id]: now }); mark(now); };
+      stand(value);
+      rate(value).catch(() => { stand(before); say(t("failed")); });
       bar.parentNode.querySelector(".why,.note")?.remove();
       if (value < 0) askWhy();
     };
-    const rate = (value, note) => own(`/messages/${id}/ratings`, { body: { value, ...(note && { note }) } });
+    const rate = (value, note) => own(`/messages/${id}/ratings`, { body: { value, ...(note && { note }) }, keepalive: true });
     const up = button(t("up"), "up", () => press(1)), down = button(t("down"), "down", () => press(-1));
     const mark = (value) => {
       up.setAttribute("aria-pressed", value === 1);
@@ -497,7 +506,7 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
       field.focus();
       form.scrollIntoView({ block: "nearest" });
     };
-    mark(kept.rated[id]);
+    mark(thumbed[id]);
     bar.append(up, down);
     return bar;
   }
@@ -761,7 +770,8 @@ textarea:focus-visible{outline:1px solid var(--ink);outline-offset:0;border-colo
     const old = kept.conversation, rated = satisfied;
     if (kept.pending) takeBack();
     if (old && kept.handling !== "closed") close(old).catch(() => {}); // nobody waits for a reply there
-    keep({ conversation: null, seen: -1, rated: {}, pending: null });
+    keep({ conversation: null, seen: -1, pending: null });
+    keepThumbs({});
     clear();
     showHandling({ handling: "bot" });
     if (!rated) showRating(old); // about the one that ended, until something is said in the new one
