@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 import feedback.swap_tables  # noqa: E402
 import feedback.tables  # noqa: E402
+import feedback.trust_tables  # noqa: E402
 import understudy  # noqa: E402
 from evals.settings import EvalsSettings  # noqa: E402
 from feedback.settings import FeedbackSettings  # noqa: E402
@@ -145,7 +146,12 @@ def data_model_page() -> str:
     lines = ["# Data model", NOTE, _picture()]
     tables = {
         each.__table__.name: each
-        for module in (feedback.tables, feedback.desk_tables, feedback.swap_tables)
+        for module in (
+            feedback.tables,
+            feedback.desk_tables,
+            feedback.swap_tables,
+            feedback.trust_tables,
+        )
         for each in vars(module).values()
         if isinstance(each, type) and hasattr(each, "__table__")
     }

@@ -11,6 +11,7 @@ from feedback.assistant_file import AssistantFile
 from feedback.assistants import SwapPolicy
 from feedback.database import reading, writing
 from feedback.errors import Invalid
+from feedback.learning import learning_of
 from feedback.printing import JsonOption, examples, print_record, print_records, say
 from feedback.tables import Assistant
 
@@ -58,6 +59,7 @@ def create(
             written.schedule_minutes,
             written.desk.model_dump(mode="json", exclude_defaults=True),
             written.swap,
+            written.learning,
         )
         audit.record(session, audit.here(), "assistant.create", made.name, made.id, by=by)
     say(f"Made the assistant {made.name!r} on {made.base_model!r}.")
@@ -105,6 +107,7 @@ def _described(session: Session, assistant: Assistant) -> dict[str, Any]:
         "auto_promote": assistant.auto_promote,
         "schedule_minutes": assistant.schedule_minutes,
         "swap": assistant.swap,
+        "learning": learning_of(assistant).model_dump(),
         "topics": assistant.topics,
     }
 

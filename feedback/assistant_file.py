@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from feedback.assistants import Gate, Sampling, SwapPolicy
 from feedback.desk import Desk
 from feedback.errors import Invalid
+from feedback.learning import Learning
 
 
 class AssistantFile(BaseModel):
@@ -26,6 +27,7 @@ class AssistantFile(BaseModel):
     schedule_minutes: int | None = None
     desk: Desk = Desk()
     swap: SwapPolicy = SwapPolicy()
+    learning: Learning = Learning()
 
 
 def read(path: Path) -> AssistantFile:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Session, col, select
 
 from feedback.errors import Conflict, Invalid, NotFound
+from feedback.learning import Learning
 from feedback.tables import Assistant, Prompt
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
@@ -68,6 +69,7 @@ def create(
     schedule_minutes: int | None = None,
     desk: dict[str, Any] | None = None,
     swap: SwapPolicy | None = None,
+    learning: Learning | None = None,
 ) -> Assistant:
     """A new assistant with version 1 of its prompt."""
     if not NAME.fullmatch(name):
@@ -90,6 +92,7 @@ def create(
         schedule_minutes=schedule_minutes,
         desk=desk or {},
         swap=(swap or SwapPolicy()).model_dump(),
+        learning=(learning or Learning()).model_dump(exclude_defaults=True),
     )
     session.add(assistant)
     session.flush()
@@ -174,7 +177,7 @@ def prompts(session: Session, assistant: Assistant) -> list[Prompt]:
     )
 
 
-CHANGEABLE = ("sampling", "gate", "schedule_minutes", "auto_promote", "desk", "swap")
+CHANGEABLE = ("sampling", "gate", "schedule_minutes", "auto_promote", "desk", "swap", "learning")
 
 
 def change(session: Session, assistant: Assistant, **given: Any) -> dict[str, tuple[Any, Any]]:
@@ -194,10 +197,17 @@ def change(session: Session, assistant: Assistant, **given: Any) -> dict[str, tu
 
 
 def _checked(name: str, value: Any) -> Any:
-    shapes: dict[str, type[BaseModel]] = {"sampling": Sampling, "gate": Gate, "swap": SwapPolicy}
+    shapes: dict[str, type[BaseModel]] = {
+        "sampling": Sampling,
+        "gate": Gate,
+        "swap": SwapPolicy,
+        "learning": Learning,
+    }
     if name in shapes:
         try:
-            return shapes[name].model_validate(value).model_dump()
+            return (
+                shapes[name].model_validate(value).model_dump(exclude_defaults=name == "learning")
+            )
         except ValidationError as error:
             problem = error.errors()[0]
             what = ".".join(str(part) for part in problem["loc"])

@@ -2,8 +2,8 @@
 
 Rows are facts: they are added, superseded or finished, seldom edited. These are not API responses;
 `service/` has its own shapes. People, sites and hand-overs are in desk_tables.py, promotions asked for
-and trials in swap_tables.py. The data model is drawn in docs/data-model.md; Alembic builds it
-(feedback/migrations).
+and trials in swap_tables.py, policies, redactions, holds and erasures in trust_tables.py. The data
+model is drawn in docs/data-model.md; Alembic builds it (feedback/migrations).
 """
 
 from datetime import datetime
@@ -13,13 +13,14 @@ from typing import Any
 from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from feedback import columns, desk_tables, swap_tables
+from feedback import columns, desk_tables, swap_tables, trust_tables
 from feedback.columns import now
 
 __all__ = [
     "desk_tables",
     "now",
     "swap_tables",
+    "trust_tables",
 ]  # importing one table imports all: they refer to each other
 
 
@@ -91,6 +92,7 @@ class DatasetKind(StrEnum):
 
     SFT = "sft"
     DPO = "dpo"
+    KTO = "kto"
 
 
 class Split(StrEnum):
@@ -136,6 +138,7 @@ class Assistant(SQLModel, table=True):
     schedule_minutes: int | None = None
     desk: dict[str, Any] = columns.json(dict)
     swap: dict[str, Any] = columns.json(dict)
+    learning: dict[str, Any] = columns.json(dict)
     created_at: datetime = columns.time()
 
 
@@ -334,6 +337,8 @@ class Feedback(SQLModel, table=True):
     author_role: Role = columns.choice()
     state: FeedbackState = columns.choice(FeedbackState.ACTIVE)
     supersedes_id: str | None = columns.ref_or_none("feedback.id")
+    policy_id: str | None = columns.ref_or_none("policy.id")
+    """The rule of the house that it rests on."""
     created_at: datetime = columns.time()
 
 
@@ -352,6 +357,12 @@ class Ticket(SQLModel, table=True):
     reference: str = columns.text()
     must_say: list[str] = columns.json(list)
     must_not_say: list[str] = columns.json(list)
+    policy_id: str | None = columns.ref_or_none("policy.id")
+    """The rule of the house that its reference rests on."""
+    feedback_id: str | None = columns.ref_or_none("feedback.id")
+    """The correction it was made from, instead of teaching it."""
+    sealed: bool = False
+    """Whether it is asked only when an adapter is about to go live."""
     retired_at: datetime | None = columns.time_or_none()
     created_at: datetime = columns.time()
 
@@ -373,7 +384,9 @@ class Dataset(SQLModel, table=True):
 
 
 class DatasetItem(SQLModel, table=True):
-    """One frozen row: a prompt, the answer to learn, and for DPO the one to unlearn."""
+    """One frozen row: a prompt and the answer to learn; for DPO also the one to unlearn, for KTO whether
+    the answer is a good one.
+    """
 
     __tablename__ = "dataset_item"
     __table_args__ = (UniqueConstraint("dataset_id", "position"),)
@@ -385,7 +398,13 @@ class DatasetItem(SQLModel, table=True):
     prompt: list[dict[str, str]] = columns.json(list)
     chosen: str = columns.text()
     rejected: str | None = columns.text_or_none()
+    label: bool | None = None
+    """KTO only: whether the answer is a good one."""
+    weight: float = 1.0
+    """How much the row counts in training, against 1."""
     sha256: str = Field(max_length=64)
+    erased_at: datetime | None = columns.time_or_none()
+    """When a person behind it was erased; its texts are empty since."""
 
 
 class ItemSource(SQLModel, table=True):

@@ -134,7 +134,9 @@ def test_a_candidate_that_does_no_harm_grows_and_is_promoted_by_the_policy(
     ended = eventually(lambda: _ended(operator, trial))
     assert ended["state"] == "promoted" and ended["share"] == 0.5
     eventually(lambda: voice(customer) == candidate.name)
-    [newest] = eventually(lambda: operator.get("/v1/promotions").json())  # once the engines have shown it
+    [newest] = eventually(
+        lambda: operator.get("/v1/promotions").json()
+    )  # once the engines have shown it
     assert newest["approved_by"] == "policy: trial"
 
 
