@@ -84,12 +84,6 @@ def find_customer(session: Session, assistant: Assistant, external_id: str) -> C
     return session.exec(_customer(assistant, external_id.strip())).first()
 
 
-def customer_names(session: Session, assistant: Assistant) -> dict[str, str]:
-    """What the site calls each of an assistant's customers, by id."""
-    query = select(Customer.id, Customer.external_id).where(Customer.assistant_id == assistant.id)
-    return dict(session.exec(query).all())
-
-
 def _customer(assistant: Assistant, external_id: str) -> SelectOfScalar[Customer]:
     return select(Customer).where(
         Customer.assistant_id == assistant.id, Customer.external_id == external_id
@@ -140,19 +134,6 @@ def messages_of(session: Session, conversation_id: str) -> list[Message]:
 def told(messages: list[Message]) -> list[Message]:
     """What the customer may see: everything but drafts and shadow answers."""
     return [message for message in messages if message.state not in UNSEEN]
-
-
-def messages_of_all(session: Session, conversation_ids: list[str]) -> dict[str, list[Message]]:
-    """Everything said in many conversations, in order, in a few queries."""
-    said: dict[str, list[Message]] = {conversation_id: [] for conversation_id in conversation_ids}
-    ids = list(said)
-    for start in range(0, len(ids), QUERY_IDS):
-        query = select(Message).where(
-            col(Message.conversation_id).in_(ids[start : start + QUERY_IDS])
-        )
-        for row in session.exec(query.order_by(col(Message.position))):
-            said[row.conversation_id].append(row)
-    return said
 
 
 def not_being_written(session: Session, answer_ids: list[str]) -> set[str]:

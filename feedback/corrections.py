@@ -238,23 +238,3 @@ def that_teach(session: Session, assistant_id: str) -> list[tuple[Feedback, Mess
         .order_by(col(Feedback.created_at), col(Feedback.id))
     )
     return list(session.exec(query).all())
-
-
-def staff_reasons(session: Session, assistant_id: str) -> dict[tuple[str, str], FlagReason]:
-    """What staff say was wrong with an assistant's answers, by message and author."""
-    query = (
-        select(Feedback.message_id, Feedback.author, Feedback.reason)
-        .join(Message, col(Message.id) == Feedback.message_id)
-        .join(Conversation, col(Conversation.id) == Message.conversation_id)
-        .where(
-            Conversation.assistant_id == assistant_id,
-            Feedback.kind == FeedbackKind.FLAG,
-            Feedback.state == FeedbackState.ACTIVE,
-            Feedback.author_role != Role.CUSTOMER,
-        )
-    )
-    return {
-        (message_id, author): FlagReason(reason)
-        for message_id, author, reason in session.exec(query)
-        if reason is not None
-    }

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, audit, dataset_diff, datasets, exports
+from feedback import assistants, audit, dataset_diff, datasets, exports, freezing
 from feedback.database import reading, writing
 from feedback.printing import (
     AssistantOption,
@@ -13,6 +13,7 @@ from feedback.printing import (
     examples,
     print_record,
     print_records,
+    progress_bar,
     say,
     short,
 )
@@ -27,10 +28,12 @@ Name = Annotated[str, typer.Argument(help="As `datasets list` prints it.")]
 
 @app.command(epilog=examples("understudy feedback datasets freeze"))
 def freeze(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
-    """Make the SFT and the DPO dataset of all that may teach today. The same feedback, the same name."""
-    with writing() as session:
+    """Make the SFT, DPO and KTO datasets of all that may teach today. The same feedback, the same names."""
+    with reading() as session:
         owner = assistants.only(session, assistant)
-        frozen = datasets.freeze(session, owner)
+    with progress_bar("Freezing") as progress:
+        frozen = freezing.freeze_in_steps(None, owner, progress=progress)
+    with writing() as session:
         names = ", ".join(dataset.name for dataset in frozen)
         audit.record(session, audit.here(), "dataset.freeze", names, owner.id)
     print_records([_row(dataset) for dataset in frozen], as_json)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from feedback import datasets
-from feedback.datasets import Row
 from feedback.errors import Invalid
+from feedback.scratch import canonical, key_of
 from feedback.tables import Dataset, DatasetItem, Feedback, FeedbackState
 
 BATCH = 500
@@ -98,7 +98,7 @@ def _rows(session: Session, ids: Iterable[str]) -> list[DatasetItem]:
 
 
 def _key(row: DatasetItem) -> str:
-    return Row(row.split, row.prompt, row.chosen, row.rejected).key
+    return key_of(canonical(row.prompt), row.chosen, row.rejected, row.label)
 
 
 def _changes(session: Session, rows: list[DatasetItem], went: bool = False) -> list[Change]:

@@ -15,8 +15,9 @@ from typing import Any
 
 from sqlmodel import Session
 
-from feedback.datasets import canonical, explain, in_order, learned_by
+from feedback.datasets import explain, in_order, learned_by
 from feedback.errors import Invalid
+from feedback.scratch import canonical
 from feedback.tables import Dataset, DatasetItem, DatasetKind, Split
 
 BATCH = 1000

@@ -381,6 +381,8 @@ class Dataset(SQLModel, table=True):
     validation_rows: int
     counts: dict[str, int] = columns.json(dict)
     created_at: datetime = columns.time()
+    frozen_at: datetime | None = columns.time_or_none()
+    """When its last row was stored; until then it is nobody's."""
 
 
 class DatasetItem(SQLModel, table=True):
@@ -402,6 +404,8 @@ class DatasetItem(SQLModel, table=True):
     """KTO only: whether the answer is a good one."""
     weight: float = 1.0
     """How much the row counts in training, against 1."""
+    edit: str | None = Field(default=None, max_length=24)
+    """What the correction mended, where it is one; see edits.py."""
     sha256: str = Field(max_length=64)
     erased_at: datetime | None = columns.time_or_none()
     """When a person behind it was erased; its texts are empty since."""
@@ -466,6 +470,8 @@ class EvalRun(SQLModel, table=True):
     adapter_id: str | None = columns.ref_or_none("adapter.id")
     prompt_id: str = columns.ref("prompt.id")
     tickets: int
+    sealed: bool = False
+    """Whether it was asked the sealed tickets, and only these."""
     created_at: datetime = columns.time()
     finished_at: datetime | None = columns.time_or_none()
 

@@ -25,6 +25,7 @@ from feedback import (
     datasets,
     decisions,
     exports,
+    freezing,
     promotions,
     prune,
 )
@@ -144,8 +145,13 @@ class Turn:
         return result
 
     def _freeze(self, report: Report) -> Result:
-        with writing() as session:
-            sft, dpo = datasets.freeze(session, self._assistant)
+        frozen = freezing.freeze_in_steps(
+            None,
+            self._assistant,
+            progress=lambda done, total: report(done=done, total=total),
+        )
+        with reading() as session:
+            sft, dpo, kto = frozen
             learned = {
                 dataset.sha256
                 for adapter in adapters.every(session, self._assistant)[:1]
@@ -154,12 +160,13 @@ class Turn:
             result = {
                 "sft": sft.name,
                 "dpo": dpo.name,
+                "kto": kto.name,
                 "sft_rows": sft.train_rows,
                 "dpo_rows": dpo.train_rows,
                 "stages": ["sft", "dpo"] if self._settings.dpo and dpo.train_rows else ["sft"],
                 "too_few": self._too_few(sft, learned),
             }
-            for dataset in (sft, dpo):
+            for dataset in frozen:
                 exports.export(session, dataset, self._dataset_file(dataset.name))
         return result
 

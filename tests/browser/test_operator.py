@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from feedback import adapters, corrections, cycles, datasets, staff, trials
+from feedback import adapters, corrections, cycles, datasets, freezing, staff, trials
 from feedback.database import reading, writing
 from feedback.swap_tables import TrialKind
 from feedback.tables import CycleState, Role, Stage, StageState, now
@@ -167,7 +167,7 @@ def busy(shop: Shop) -> dict[str, str]:
         corrected(
             session, owner, "Do you mend umbrellas?", "Yes, ribs and handles, in two days.", "c-9"
         )
-        newer, _ = datasets.freeze(session, owner)
+        newer, *_ = freezing.freeze(session, owner)
         trial = trials.start(
             session, owner, second.adapter, TrialKind.CANARY, 0.2, "olga@example.com",
             "See how customers take it", TrialPolicy(grow_to=[0.5]),

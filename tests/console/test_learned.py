@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from feedback import adapters, assistants, conversations, corrections, datasets, learned
+from feedback import adapters, assistants, conversations, corrections, freezing, learned
 from feedback.database import reading, writing
 from feedback.desk_tables import RecheckState
 from feedback.tables import AdapterDataset, Feedback, FeedbackKind, MessageState, Role
@@ -88,7 +88,7 @@ def test_the_adapters_that_learned_it_are_named_and_the_live_one_is_marked(
     adapter = shop.publish("a")
     with writing(shop.database) as session:
         owner = assistants.get(session, "shop")
-        sft, _ = datasets.freeze(session, owner)
+        sft, *_ = freezing.freeze(session, owner)
         session.add(AdapterDataset(adapter_id=adapter.id, dataset_id=sft.id, stage=sft.kind))
         session.flush()
         adapters.promote(session, owner, adapter, "olga", "better")

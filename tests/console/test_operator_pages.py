@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from feedback import assistants, audit, corrections, datasets, tickets
+from feedback import assistants, audit, corrections, datasets, freezing, tickets
 from feedback.database import reading, writing
 from feedback.desk import desk_of
 from tests.console.trained import add_tickets, shop_of, teach, train
@@ -39,7 +39,7 @@ def test_a_dataset_shows_its_rows_and_where_they_came_from(olga: httpx.Client, s
 
 def test_another_assistants_dataset_is_not_there(olga: httpx.Client, shop: Shop) -> None:
     with writing(shop.database) as session:
-        frozen, _ = datasets.freeze(session, shop_of(session, "bakery"))
+        frozen, *_ = freezing.freeze(session, shop_of(session, "bakery"))
     assert olga.get(f"/console/shop/datasets/{frozen.name}").status_code == 404
 
 
@@ -181,7 +181,7 @@ def test_two_datasets_are_compared_with_what_came_and_what_went(
         word = corrections.that_teach(session, shop_of(session).id)[0][0]
         corrections.withdraw(session, word.id, word.author)
         corrected(session, shop_of(session), "Do you mend umbrellas?", "Yes, ribs too.", "c-new")
-        newer, _ = datasets.freeze(session, shop_of(session))
+        newer, *_ = freezing.freeze(session, shop_of(session))
     shown = olga.get(f"/console/shop/datasets/{older.name}/diff/{newer.name}").text
     assert "Rows: 1 came, 1 went, 0 moved" in shown
     assert "Yes, ribs too." in shown and "taken back by its author" in shown

@@ -10,9 +10,9 @@ from feedback import (
     adapters,
     assistants,
     cycles,
-    datasets,
     decisions,
     exams,
+    freezing,
     handovers,
     tickets,
 )
@@ -105,7 +105,7 @@ def train(shop: Shop, seed: str = "first", passed: bool = True, gain: float = 24
         owner = shop_of(session)
         cycle = cycles.request(session, owner, "olga@example.com")
         cycles.claim(session, "loop", 60, cycle.id)
-        learned = datasets.freeze(session, owner)
+        learned = freezing.freeze(session, owner)
         _stages(session, cycle)
         adapter = adapters.publish(session, owner, built, list(learned), {}, {}, cycle.id)
         adapters.record_swap(session, adapter, "http://127.0.0.1:8001", True, "Verified.", 40, 0.01)

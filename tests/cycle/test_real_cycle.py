@@ -27,9 +27,9 @@ from feedback import (
     conversations,
     corrections,
     cycles,
-    datasets,
     decisions,
     exams,
+    freezing,
     imports,
 )
 from feedback.assistants import Gate, Sampling
@@ -226,7 +226,7 @@ def test_the_same_feedback_freezes_to_the_same_datasets(
     turned: tuple[Turned, dict[str, str]],
 ) -> None:
     with writing() as session:
-        frozen = datasets.freeze(session, turned[0].shop)
+        frozen = freezing.freeze(session, turned[0].shop)
     names = turned[0].stages["freeze"].result
     assert [dataset.name for dataset in frozen] == [names["sft"], names["dpo"]]
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants, conversations, datasets
+from feedback import adapter_folder, adapters, assistants, conversations, freezing
 from feedback.adapter_folder import MANIFEST, WEIGHTS
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid, NotFound
@@ -38,7 +38,7 @@ def test_a_published_adapter_is_named_by_version_and_content_and_its_folder_says
     assistant: Assistant, session: Session, tmp_path: Path, var_dir: Path
 ) -> None:
     corrected(session, assistant, NIGHT, "Air it.")
-    learned = list(datasets.freeze(session, assistant))
+    learned = list(freezing.freeze(session, assistant))
     adapter = publish(session, assistant, built_adapter(tmp_path / "built"), learned)
     assert adapter.name == f"shop-v1-{adapter.digest[:8]}"
     folder = adapters.folder_of(adapter)
@@ -70,7 +70,7 @@ def test_the_folder_of_a_cycle_given_up_is_not_mistaken_for_ones_own(
     for number, question in enumerate((NIGHT, SHOES)):
         with writing(database_engine) as session:
             corrected(session, assistant, question, "So.")
-            learned = list(datasets.freeze(session, assistant))
+            learned = list(freezing.freeze(session, assistant))
         built = built_adapter(tmp_path / f"built-{number}", weights=bytes([number]))
         with pytest.raises(RuntimeError), writing(database_engine) as session:
             died.append((built, learned, publish(session, assistant, built, learned).name))
@@ -248,12 +248,12 @@ def test_who_taught_an_adapter_and_which_adapters_learned_from_a_person(
     }
     first = publish(
         session, assistant, built_adapter(tmp_path / "1", b"1"),
-        list(datasets.freeze(session, assistant)),
+        list(freezing.freeze(session, assistant)),
     )  # fmt: skip
     words["tilda"] = corrected(session, assistant, SPOON, "None.", "tilda", author="mara")
     second = publish(
         session, assistant, built_adapter(tmp_path / "2", b"2"),
-        list(datasets.freeze(session, assistant)),
+        list(freezing.freeze(session, assistant)),
     )  # fmt: skip
 
     def behind(adapter: Adapter) -> list[tuple[str, int]]:

@@ -20,7 +20,7 @@ from feedback import (
     commands,
     corrections,
     cycles,
-    datasets,
+    freezing,
     promotions,
 )
 from feedback.database import reading, writing
@@ -56,7 +56,7 @@ def shop(assistant: Assistant, database_engine: Engine, tmp_path: Path) -> list[
     for name, question in (("wren", NIGHT), ("otis", SHOES)):
         with writing(database_engine) as session:
             corrected(session, assistant, question, f"As {name} knows.", name)
-            learned = list(datasets.freeze(session, assistant))
+            learned = list(freezing.freeze(session, assistant))
             built = built_adapter(tmp_path / name, name.encode())
             made.append(adapters.publish(session, assistant, built, learned, {}, {}))
     return made

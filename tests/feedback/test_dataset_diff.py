@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlmodel import Session
 
-from feedback import corrections, datasets
+from feedback import corrections, freezing
 from feedback.dataset_diff import diff
 from feedback.errors import Invalid
 from feedback.settings import feedback_settings
@@ -17,7 +17,7 @@ Freeze = Callable[[], Dataset]
 
 @pytest.fixture
 def freeze(assistant: Assistant, session: Session) -> Freeze:
-    return lambda: datasets.freeze(session, assistant)[0]
+    return lambda: freezing.freeze(session, assistant)[0]
 
 
 def test_a_dataset_does_not_differ_from_itself(
@@ -78,6 +78,6 @@ def test_datasets_that_teach_different_things_are_not_compared(
     assistant: Assistant, session: Session
 ) -> None:
     corrected(session, assistant, NIGHT, "Air it.")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     with pytest.raises(Invalid, match="expected two datasets of one kind"):
         diff(session, sft, dpo)

@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from feedback import assistants, conversations, corrections, datasets, tickets
+from feedback import assistants, conversations, corrections, datasets, freezing, tickets
 from feedback.database import connect, writing
 from feedback.errors import NotFound
 from feedback.exports import export
@@ -40,7 +40,7 @@ def teach(session: Session, assistant: Assistant, order: list[int]) -> None:
         corrected(session, assistant, question, correction, customer)
 
 
-def hashes(frozen: tuple[Dataset, Dataset]) -> list[str]:
+def hashes(frozen: Iterable[Dataset]) -> list[str]:
     return [dataset.sha256 for dataset in frozen]
 
 
@@ -57,14 +57,14 @@ def test_the_same_feedback_in_another_order_and_database_has_the_same_hash(
     first = make_assistant()
     with writing(database_engine) as session:
         teach(session, first, [0, 1, 2, 3])
-        expected = hashes(datasets.freeze(session, first))
+        expected = hashes(freezing.freeze(session, first))
     for number, order in enumerate([[3, 2, 1, 0], [2, 0, 3, 1]]):
         path = shutil.copy(sqlite_template, tmp_path / f"other-{number}.db")
         other = connect(f"sqlite:///{path}")
         with writing(other) as session:
             made = assistants.create(session, "other", "Other", "embedded", "Be kind.", "x")
             teach(session, made, order)
-            assert hashes(datasets.freeze(session, made)) == expected
+            assert hashes(freezing.freeze(session, made)) == expected
         other.dispose()
 
 
@@ -72,13 +72,13 @@ def test_freezing_twice_gives_the_same_dataset_and_new_feedback_another(
     assistant: Assistant, session: Session
 ) -> None:
     teach(session, assistant, [0, 1])
-    first = datasets.freeze(session, assistant)
-    again = datasets.freeze(session, assistant)
+    first = freezing.freeze(session, assistant)
+    again = freezing.freeze(session, assistant)
     assert [dataset.id for dataset in again] == [dataset.id for dataset in first]
-    assert len(session.exec(select(Dataset)).all()) == 2
+    assert len(session.exec(select(Dataset)).all()) == 3
     teach(session, assistant, [2])
-    assert hashes(datasets.freeze(session, assistant)) != hashes(first)
-    assert len(datasets.every(session, assistant)) == 4
+    assert hashes(freezing.freeze(session, assistant)) != hashes(first)
+    assert len(datasets.every(session, assistant)) == 5  # no thumb came: still the same KTO dataset
 
 
 def test_a_correction_teaches_both_and_an_approval_or_demonstration_only_the_answer(
@@ -91,7 +91,7 @@ def test_a_correction_teaches_both_and_an_approval_or_demonstration_only_the_ans
     corrections.give(
         session, asked.id, FeedbackKind.DEMONSTRATION, "mara", Role.AGENT, text="None. We tried."
     )
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     assert {(i.prompt[-1]["content"], i.chosen) for i in datasets.items(session, sft)} == {
         (NIGHT, "Air it."),
         (SHOES, "Only in duck yellow."),
@@ -108,7 +108,7 @@ def test_an_approved_answer_that_broke_off_teaches_nothing(
 ) -> None:
     _, half = answered(session, assistant, NIGHT, "Air it for", state=state)
     corrections.give(session, half.id, FeedbackKind.APPROVAL, "mara", Role.AGENT)
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     assert datasets.items(session, sft) == datasets.items(session, dpo) == []
     assert sft.counts["without_question_or_answer"] == 1
 
@@ -118,7 +118,7 @@ def test_an_answer_that_broke_off_is_not_held_against_the_bot(
 ) -> None:
     _, half = answered(session, assistant, NIGHT, "Bur", state=MessageState.INTERRUPTED)
     corrections.give(session, half.id, FeedbackKind.CORRECTION, "m", Role.AGENT, text="Air it.")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     assert [item.chosen for item in datasets.items(session, sft)] == ["Air it."]
     assert datasets.items(session, dpo) == []
 
@@ -133,7 +133,7 @@ def test_superseded_and_withdrawn_words_teach_nothing_and_the_newest_voice_wins(
         )
     gone = corrected(session, assistant, SHOES, "No.", author="mara")
     corrections.withdraw(session, gone.id, "mara")
-    sft, _ = datasets.freeze(session, assistant)
+    sft, *_ = freezing.freeze(session, assistant)
     assert [item.chosen for item in datasets.items(session, sft)] == ["Wash it."]
     assert sft.counts["outdated"] == 1
 
@@ -153,7 +153,7 @@ def test_a_held_out_ticket_its_near_copies_and_its_people_never_enter(
     corrected(session, assistant, "my tent smels of wet dog, how do I get it fresh agian??", "Air.")
     corrected(session, assistant, "Where can I park my canoe while I shop?", "Here.", "examinee")
     corrected(session, assistant, SHOES, "Only in duck yellow.")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     assert questions(session, sft) == questions(session, dpo) == {SHOES}
     counts = {name: number for name, number in sft.counts.items() if name.startswith("ticket_")}
     assert counts == {"ticket_near_copy": 2, "ticket_customer": 1, "ticket_conversation": 1}
@@ -166,7 +166,7 @@ def test_a_near_copy_is_caught_with_a_system_prompt_of_any_length(
     with writing(database_engine) as session:
         tickets.create(session, wordy, "t1", [{"role": "user", "content": NIGHT}], "Air it.")
         corrected(session, wordy, NIGHT.lower(), "Air it.")
-        sft, _ = datasets.freeze(session, wordy)
+        sft, *_ = freezing.freeze(session, wordy)
         assert datasets.items(session, sft) == []
 
 
@@ -177,7 +177,7 @@ def test_all_rows_of_a_customer_are_on_one_side_and_both_sides_exist(
         for number in range(2):
             words = f"{customer * 7919} and {number * 31 + customer} ducks by the pond"
             corrected(session, assistant, f"How do I pack {words}?", words, f"customer-{customer}")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     for dataset in (sft, dpo):
         sides: dict[str, set[str]] = {}
         for item in datasets.items(session, dataset):
@@ -201,7 +201,7 @@ def test_without_a_customer_all_turns_of_a_conversation_are_on_one_side(
             corrections.give(
                 session, row.id, FeedbackKind.CORRECTION, "m", Role.AGENT, text=f"{number} {turn}"
             )
-    sft, _ = datasets.freeze(session, assistant)
+    sft, *_ = freezing.freeze(session, assistant)
     sides: dict[str, set[str]] = {}
     for item in datasets.items(session, sft):
         sides.setdefault(item.chosen.split()[0], set()).add(item.split)
@@ -213,7 +213,7 @@ def test_every_row_names_its_sources_and_two_that_teach_the_same_share_one_row(
 ) -> None:
     twins = [corrected(session, assistant, NIGHT, "Air it.", name) for name in ("wren", "otis")]
     single = corrected(session, assistant, SHOES, "Only in duck yellow.")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     for dataset in (sft, dpo):
         found = session.exec(
             select(DatasetItem.chosen, ItemSource.feedback_id)
@@ -232,7 +232,7 @@ def test_an_export_is_what_trl_reads(
     assistant: Assistant, session: Session, tmp_path: Path
 ) -> None:
     corrected(session, assistant, NIGHT, "Air it ☂.", answer="Burn it.")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     rows = [
         json.loads(export(session, dataset, tmp_path / "made" / "x.jsonl").read_text())
         for dataset in (sft, dpo)
@@ -254,7 +254,7 @@ def test_two_assistants_with_the_same_rows_keep_their_own_datasets(
     with writing(database_engine) as session:
         for owner in (shop, bakery):
             corrected(session, owner, NIGHT, "Air it.")
-            sft, _ = datasets.freeze(session, owner)
+            sft, *_ = freezing.freeze(session, owner)
             assert datasets.get(session, sft.name, owner).id == sft.id
         with pytest.raises(NotFound, match="datasets list"):
             datasets.get(session, "sft-000000000000")
@@ -269,7 +269,7 @@ def test_the_counts_add_up_from_all_feedback_to_the_rows(
     corrections.give(session, right.id, FeedbackKind.APPROVAL, "mara", Role.AGENT)  # no pair
     _, half = answered(session, assistant, SPOON, "A woo", state=MessageState.INTERRUPTED)
     corrections.give(session, half.id, FeedbackKind.APPROVAL, "mara", Role.AGENT)  # no answer
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     for dataset in (sft, dpo):
         (_, feedback, _), *left_out, (last, rows, _) = datasets.explain(dataset)
         assert feedback == 7 and last == "rows"
@@ -285,7 +285,7 @@ def test_rows_come_in_their_order_whatever_the_batch(
     assistant: Assistant, session: Session
 ) -> None:
     teach(session, assistant, [0, 1, 2, 3])
-    sft, _ = datasets.freeze(session, assistant)
+    sft, *_ = freezing.freeze(session, assistant)
     whole = [item.id for item in datasets.items(session, sft)]
     for batch in (1, 3, 1000):
         assert [item.id for item in datasets.in_order(session, sft, batch)] == whole
@@ -298,7 +298,7 @@ def test_a_mended_typo_teaches_the_answer_and_no_preference_against_it(
         session, assistant, NIGHT, "Air it outside for a day.", answer="Air it outsdie for a day."
     )
     corrected(session, assistant, SHOES, "Within 30 days.", answer="Within 14 days.")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     assert {item.chosen for item in datasets.items(session, sft)} == {
         "Air it outside for a day.", "Within 30 days.",
     }  # fmt: skip
@@ -314,4 +314,4 @@ def test_a_mended_typo_teaches_the_answer_and_no_preference_against_it(
         Role.AGENT,
         reason=FlagReason.UNSAFE,
     )  # their own word on what was wrong counts more than the letters
-    assert datasets.freeze(session, assistant)[1].counts["form_only"] == 0
+    assert freezing.freeze(session, assistant)[1].counts["form_only"] == 0

@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.edits import is_only_form
+from feedback.edits import ONLY_FORM, EditKind, kind_of, length_ratio
 from feedback.tables import FlagReason
+
+
+def is_only_form(before: str, after: str, reason: FlagReason | None = None) -> bool:
+    return kind_of(before, after, reason) in ONLY_FORM
+
 
 ANSWER = "You may return the tent within 14 days. We collect it and refund the whole price."
 
@@ -56,6 +61,31 @@ def test_what_the_agent_says_counts_first(reason: FlagReason) -> None:
     mended = ANSWER.replace("collect", "colect")
     assert is_only_form(ANSWER, mended, reason) == (reason == FlagReason.FORMAT)
     assert not is_only_form(ANSWER, ANSWER.replace("14", "30"), reason)
+
+
+@pytest.mark.parametrize(
+    ("after", "kind"),
+    [
+        (ANSWER.replace("14", "30"), EditKind.WRONG_FACT),
+        (ANSWER + " Please keep the receipt.", EditKind.MISSING_STEP),
+        (ANSWER.replace("collect", "colect"), EditKind.TYPO),
+        (ANSWER.replace(". ", ".\n\n- "), EditKind.FORMAT),
+        ("Sure! " + ANSWER.replace("You may", "Feel free to"), EditKind.TONE),
+        ("Ask the shop around the corner, please.", EditKind.REWRITE),
+    ],
+)
+def test_an_edit_is_named_by_what_it_changes(after: str, kind: EditKind) -> None:
+    assert kind_of(ANSWER, after) == kind
+
+
+@pytest.mark.parametrize("reason", [each for each in FlagReason if each != FlagReason.FORMAT])
+def test_an_agents_reason_names_the_edit_whatever_its_words(reason: FlagReason) -> None:
+    assert kind_of(ANSWER, ANSWER.replace("14", "30"), reason) == EditKind(reason)
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_a_length_ratio_does_not_depend_on_the_order(a: str, b: str) -> None:
+    assert length_ratio(a, b) == length_ratio(b, a) >= 1
 
 
 WORDS = st.lists(st.text(string.ascii_lowercase, min_size=6, max_size=12), min_size=3, max_size=12)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlmodel import Session
 
-from feedback import adapters, assistants, cycles, datasets, glance, handovers
+from feedback import adapters, assistants, cycles, freezing, glance, handovers
 from feedback.desk_tables import HandoverReason
 from feedback.rates import Counts
 from feedback.tables import Adapter, Assistant, Conversation, CycleState, now
@@ -22,7 +22,7 @@ def talked(session: Session, assistant: Assistant, days: int, satisfaction: int 
 def candidate(session: Session, owner: Assistant, folder: Path, state: CycleState) -> Adapter:
     corrected(session, owner, f"How long for {folder.name}?", "60 days.")
     cycle = cycles.request(session, owner, "olga")
-    learned = list(datasets.freeze(session, owner))
+    learned = list(freezing.freeze(session, owner))
     built = built_adapter(folder, folder.name.encode())
     made = adapters.publish(session, owner, built, learned, {}, {}, cycle.id)
     cycles.finish(session, cycle, state, "Over.")

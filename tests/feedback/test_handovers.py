@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from feedback import assistants, conversations, corrections, datasets, handovers, staff
+from feedback import assistants, conversations, corrections, datasets, freezing, handovers, staff
 from feedback.database import writing
 from feedback.desk_tables import HandoverReason, Staff
 from feedback.errors import Conflict, Invalid
@@ -208,7 +208,7 @@ def test_what_an_agent_sends_teaches_by_how_it_came_about(
 
 def taught(session: Session, assistant: Assistant) -> set[tuple[str, str, str | None]]:
     """What a cycle would learn now: question, answer, and for a pair what it is better than."""
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     rows = [*datasets.items(session, sft), *datasets.items(session, dpo)]
     return {(row.prompt[-1]["content"], row.chosen, row.rejected) for row in rows}
 

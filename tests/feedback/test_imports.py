@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session, func, select
 
-from feedback import conversations, corrections, datasets, tickets
+from feedback import conversations, corrections, datasets, freezing, tickets
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.import_entries import ImportKind
@@ -80,7 +80,7 @@ def test_the_past_tickets_of_the_sample_become_demonstrations(
     assert [message.speaker for message in said] == [Speaker.CUSTOMER, Speaker.AGENT]
     assert said[1].reply_to_id == said[0].id
     assert said[1].author == "Mara"
-    assert len(datasets.items(session, datasets.freeze(session, assistant)[0])) == 20
+    assert len(datasets.items(session, freezing.freeze(session, assistant)[0])) == 20
 
 
 def test_the_exam_of_the_sample_comes_in_as_it_is(assistant: Assistant, session: Session) -> None:
@@ -115,7 +115,7 @@ def test_a_correction_becomes_a_draft_and_what_was_sent_instead(
         Speaker.ASSISTANT,
     ]
     assert (draft.text, draft.reply_to_id) == ("Burn it.", said[2].id)
-    _, dpo = datasets.freeze(session, assistant)
+    _, dpo, _ = freezing.freeze(session, assistant)
     [item] = datasets.items(session, dpo)
     assert [turn["content"] for turn in item.prompt[1:]] == [t["content"] for t in context]
     assert (item.chosen, item.rejected) == ("Air it.", "Burn it.")

@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import Session
 
-from feedback import corrections, datasets, learned
+from feedback import corrections, freezing, learned
 from feedback.desk_tables import RecheckState
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Assistant, FeedbackKind, Role
@@ -33,7 +33,7 @@ def test_what_was_taken_back_is_not_listed(assistant: Assistant, session: Sessio
 def test_a_correction_names_the_datasets_it_is_in(assistant: Assistant, session: Session) -> None:
     corrected(session, assistant, SHOES, "Yes.", customer="ann")
     corrected(session, assistant, SPOON, "None.", customer="bob")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     found = learned.by_author(session, assistant, "mara")[0]
     assert {dataset.id for dataset in found.datasets} == {sft.id, dpo.id}
     assert found.adapters == []

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from feedback import adapters, corrections, datasets, handovers, rates
+from feedback import adapters, corrections, freezing, handovers, rates
 from feedback.desk_tables import HandoverReason
 from feedback.rates import Counts
 from feedback.tables import (
@@ -49,7 +49,7 @@ def talked(
 
 
 def published(session: Session, assistant: Assistant, folder: Path) -> Adapter:
-    learned = list(datasets.freeze(session, assistant))
+    learned = list(freezing.freeze(session, assistant))
     return adapters.publish(session, assistant, built_adapter(folder), learned, {}, {})
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlmodel import Session
 
-from feedback import assistants, corrections, datasets, learned, reviews, staff
+from feedback import assistants, corrections, datasets, freezing, learned, reviews, staff
 from feedback.desk_tables import Review, ReviewSource, ReviewState, Staff, Verdict
 from feedback.errors import Conflict
 from feedback.tables import Assistant, FeedbackKind, FlagReason, Role, now
@@ -160,7 +160,7 @@ def judged(
 
 def taught(session: Session, assistant: Assistant) -> tuple[list[str], dict[str, int]]:
     """The answers a cycle would learn now, and the counts of what was left out."""
-    sft, _ = datasets.freeze(session, assistant)
+    sft, *_ = freezing.freeze(session, assistant)
     return [item.chosen for item in datasets.items(session, sft)], sft.counts
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlmodel import Session
 from trl.data_utils import is_conversational
 
-from feedback import datasets
+from feedback import freezing
 from feedback.errors import Invalid
 from feedback.exports import Format, export
 from feedback.tables import Assistant, Dataset
@@ -23,7 +23,7 @@ def frozen(assistant: Assistant, session: Session) -> tuple[Dataset, Dataset]:
         corrected(session, assistant, f"{NIGHT} {number}", f"Air it ☂ {number}.", f"c-{number}")
     corrected(session, assistant, SHOES, "In yellow.\nOnly.", "otis")
     corrected(session, assistant, SPOON, "None.", "wren")
-    sft, dpo = datasets.freeze(session, assistant)
+    sft, dpo, _ = freezing.freeze(session, assistant)
     assert sft.train_rows and sft.validation_rows
     return sft, dpo
 

@@ -34,7 +34,13 @@ def upgrade() -> None:
     op.add_column(
         "dataset_item", sa.Column("weight", sa.Float(), nullable=False, server_default="1")
     )
+    op.add_column("dataset_item", sa.Column("edit", sa.String(length=24), nullable=True))
     op.add_column("dataset_item", sa.Column("erased_at", UtcDateTime(), nullable=True))
+    op.add_column("dataset", sa.Column("frozen_at", UtcDateTime(), nullable=True))
+    op.execute("UPDATE dataset SET frozen_at = created_at")
+    op.add_column(
+        "eval_run", sa.Column("sealed", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
     _near_copy()
     _hold()
     _erasure()
@@ -152,7 +158,9 @@ def _erasure() -> None:
 def downgrade() -> None:
     for name in ("erasure", "hold", "near_copy"):
         op.drop_table(name)
-    for column in ("erased_at", "weight", "label"):
+    op.drop_column("eval_run", "sealed")
+    op.drop_column("dataset", "frozen_at")
+    for column in ("erased_at", "edit", "weight", "label"):
         op.drop_column("dataset_item", column)
     with op.batch_alter_table("ticket") as table:
         table.drop_column("sealed")
