@@ -161,24 +161,23 @@ def _begun(
     validation_rows: int,
     counts: dict[str, int],
 ) -> Dataset:
-    dataset = session.exec(
+    row = Dataset(
+        assistant_id=assistant.id,
+        kind=kind,
+        name=f"{kind}-{sha256[:12]}",
+        sha256=sha256,
+        train_rows=train_rows,
+        validation_rows=validation_rows,
+        counts=counts,
+    )
+    _insert(
+        session, Dataset, [row.model_dump()]
+    )  # nothing, where one has it or another begins it now
+    return session.exec(
         select(Dataset).where(
             Dataset.assistant_id == assistant.id, Dataset.kind == kind, Dataset.sha256 == sha256
         )
-    ).first()
-    if dataset is None:
-        dataset = Dataset(
-            assistant_id=assistant.id,
-            kind=kind,
-            name=f"{kind}-{sha256[:12]}",
-            sha256=sha256,
-            train_rows=train_rows,
-            validation_rows=validation_rows,
-            counts=counts,
-        )
-        session.add(dataset)
-        session.flush()
-    return dataset
+    ).one()
 
 
 def _store_rows(session: Session, dataset: Dataset, start: int, rows: list[Row]) -> None:
