@@ -82,6 +82,31 @@ def decide(
     doubts = _incomplete(gate, candidate, live) or _too_few(gate, candidate)
     if doubts:
         return Verdict(False, doubts, gate.metric, len(candidate))
+    pairs, interval = _compared(gate, candidate, live, samples)
+    against = [*_newly_forbidden(pairs), *_forgotten(pairs), *_too_small(gate, interval)]
+    why = [_why(gate, interval, len(pairs))]
+    return _verdict(gate, candidate, live, interval, against, why)
+
+
+def confirm(
+    gate: Gate, candidate: list[TicketResult], live: list[TicketResult], samples: int = 10_000
+) -> Verdict:
+    """Whether sealed tickets, asked once it has passed, speak against a candidate.
+
+    It has shown its gain already, so it need not show it again on fewer tickets: it must not be worse
+    (the interval must reach zero), nor say anything newly forbidden.
+    """
+    if doubts := _incomplete(gate, candidate, live):
+        return Verdict(False, doubts, gate.metric, len(candidate))
+    pairs, interval = _compared(gate, candidate, live, samples)
+    against = [*_newly_forbidden(pairs), *_worse(gate, interval)]
+    why = [f"{_measured(gate, interval)} The {len(pairs)} sealed tickets do not speak against it."]
+    return _verdict(gate, candidate, live, interval, against, why)
+
+
+def _compared(
+    gate: Gate, candidate: list[TicketResult], live: list[TicketResult], samples: int
+) -> tuple[Pairs, Interval]:
     pairs = _paired(candidate, live)
     interval = bootstrap.paired(
         [_score(ours, gate.metric) for ours, _ in pairs],
@@ -90,12 +115,22 @@ def decide(
         gate.confidence,
         samples,
     )
-    against = [*_newly_forbidden(pairs), *_forgotten(pairs), *_too_small(gate, interval)]
+    return pairs, interval
+
+
+def _verdict(
+    gate: Gate,
+    candidate: list[TicketResult],
+    live: list[TicketResult],
+    interval: Interval,
+    against: list[str],
+    why: list[str],
+) -> Verdict:
     return Verdict(
         not against,
-        against or [_why(gate, interval, len(pairs))],
+        against or why,
         gate.metric,
-        len(pairs),
+        len(candidate),
         interval.mean,
         interval.low,
         interval.high,
@@ -204,6 +239,12 @@ def _too_small(gate: Gate, interval: Interval) -> list[str]:
     if interval.low > gate.min_gain:
         return []
     return [f"{_measured(gate, interval)} The lower end must lie above {gate.min_gain:g}."]
+
+
+def _worse(gate: Gate, interval: Interval) -> list[str]:
+    if interval.high >= 0:
+        return []
+    return [f"{_measured(gate, interval)} On the sealed tickets it is worse than live."]
 
 
 def _why(gate: Gate, interval: Interval, tickets: int) -> str:

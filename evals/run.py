@@ -14,7 +14,7 @@ from anyio import Lock, create_task_group, to_thread
 from sqlalchemy import Engine as Database
 
 from evals import results, scores
-from evals.gate import Verdict, decide
+from evals.gate import Verdict, confirm, decide
 from evals.patience import Patience
 from evals.scores import Scored
 from evals.settings import EvalsSettings, evals_settings
@@ -77,8 +77,11 @@ async def examine(
     cycle_id: str | None = None,
     progress: Progress | None = None,
     settings: EvalsSettings | None = None,
+    sealed: bool = False,
 ) -> Decision:
     """Candidate and live sit the same tickets, and the gate decides; the decision is stored.
+
+    `sealed`: the tickets kept for a candidate that has passed the others; they confirm it, or do not.
 
     Raises like `HotSwap.engine_with` when the engine may not hold one of them; no decision is stored then.
     """
@@ -86,7 +89,7 @@ async def examine(
         name = candidate.name if candidate else adapters.BASE
         raise Conflict(f"{name!r} cannot be examined against itself.")
     settings = settings or evals_settings()
-    exam = _Exam(swaps, database, assistant, progress, settings)
+    exam = _Exam(swaps, database, assistant, progress, settings, sealed)
     ours, theirs = await exam.sit([candidate, live], cycle_id)
 
     def store() -> Decision:
@@ -95,7 +98,9 @@ async def examine(
                 return known
             gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
             mine, others = results.results(session, ours), results.results(session, theirs)
-            verdict = decide(gate, mine, others, settings.bootstrap_samples)
+            verdict = (confirm if sealed else decide)(
+                gate, mine, others, settings.bootstrap_samples
+            )
             return decisions.record(session, assistant, ours, theirs, gate, **_columns(verdict))
 
     return await to_thread.run_sync(store)
@@ -111,12 +116,14 @@ class _Exam:
         assistant: Assistant,
         progress: Progress | None,
         settings: EvalsSettings,
+        sealed: bool = False,
     ) -> None:
         self._database = database
         self._patience = Patience(swaps, settings)
         self._assistant = assistant
         self._progress = progress or (lambda done, total, eta_seconds: None)
         self._settings = settings
+        self._sealed = sealed
         self._storing = Lock()
         self._sampling = _greedy(assistant)
         self._started = time.monotonic()
@@ -143,7 +150,7 @@ class _Exam:
 
     def _open(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[Sitting]:
         with writing(self._database) as session:
-            runs = exams.open_runs(session, self._assistant, sitters, cycle_id)
+            runs = exams.open_runs(session, self._assistant, sitters, cycle_id, self._sealed)
             sittings = []
             for run, adapter in zip(runs, sitters, strict=True):
                 done = exams.answered(session, run)

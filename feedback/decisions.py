@@ -14,7 +14,8 @@ def every(session: Session, assistant: Assistant) -> list[Decision]:
     return list(
         session.exec(
             select(Decision)
-            .where(Decision.assistant_id == assistant.id)
+            .join(EvalRun, col(EvalRun.id) == Decision.candidate_run_id)
+            .where(Decision.assistant_id == assistant.id, col(EvalRun.sealed).is_(False))
             .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
         )
     )
@@ -32,7 +33,8 @@ def of_cycle(session: Session, cycle_id: str) -> Decision | None:
     """The decision a cycle led to, if it got that far."""
     return session.exec(
         select(Decision)
-        .where(Decision.cycle_id == cycle_id)
+        .join(EvalRun, col(EvalRun.id) == Decision.candidate_run_id)
+        .where(Decision.cycle_id == cycle_id, col(EvalRun.sealed).is_(False))
         .order_by(col(Decision.created_at).desc())
     ).first()
 
@@ -42,9 +44,24 @@ def of_adapter(session: Session, adapter: Adapter) -> Decision | None:
     return session.exec(
         select(Decision)
         .join(EvalRun, col(EvalRun.id) == Decision.candidate_run_id)
-        .where(EvalRun.adapter_id == adapter.id)
+        .where(EvalRun.adapter_id == adapter.id, col(EvalRun.sealed).is_(False))
         .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
         .limit(1)
+    ).first()
+
+
+def confirmation(session: Session, decision: Decision) -> Decision | None:
+    """What the sealed tickets said of the same candidate before it could go live, if they were asked."""
+    ours, _ = runs_of(session, decision)
+    return session.exec(
+        select(Decision)
+        .join(EvalRun, col(EvalRun.id) == Decision.candidate_run_id)
+        .where(
+            EvalRun.adapter_id == ours.adapter_id,
+            EvalRun.cycle_id == ours.cycle_id,
+            col(EvalRun.sealed).is_(True),
+        )
+        .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
     ).first()
 
 

@@ -35,10 +35,12 @@ def open_runs(
     assistant: Assistant,
     sitters: Sequence[Adapter | None],
     cycle_id: str | None,
+    sealed: bool = False,
 ) -> list[EvalRun]:
     """One run per adapter (None: the base model): the cycle's own where it has one, else a new one.
 
-    New ones begin at the same instant with the same prompt, so that they hold the same exam.
+    New ones begin at the same instant with the same prompt, so that they hold the same exam: the tickets
+    anybody may ask at any time, or else the sealed ones.
     """
     for sitter in filter(None, sitters):
         adapters.check_usable(session, sitter)
@@ -46,14 +48,17 @@ def open_runs(
     started = now()
     runs = []
     for adapter in sitters:
-        run = _run_of_cycle(session, assistant, adapter, cycle_id) if cycle_id else None
+        run = None
+        if cycle_id:
+            run = _run_of_cycle(session, assistant, adapter, cycle_id, sealed)
         if run is None:
             run = EvalRun(
                 assistant_id=assistant.id,
                 cycle_id=cycle_id,
                 adapter_id=adapter.id if adapter else None,
                 prompt_id=prompt.id,
-                tickets=len(_tickets_at(session, assistant.id, started)),
+                tickets=len(_tickets_at(session, assistant.id, started, sealed)),
+                sealed=sealed,
                 created_at=started,
             )
             session.add(run)
@@ -63,13 +68,14 @@ def open_runs(
 
 
 def _run_of_cycle(
-    session: Session, assistant: Assistant, adapter: Adapter | None, cycle_id: str
+    session: Session, assistant: Assistant, adapter: Adapter | None, cycle_id: str, sealed: bool
 ) -> EvalRun | None:
     return session.exec(
         select(EvalRun)
         .where(
             EvalRun.assistant_id == assistant.id,
             EvalRun.cycle_id == cycle_id,
+            EvalRun.sealed == sealed,
             EvalRun.adapter_id == (adapter.id if adapter else None),
         )
         .order_by(col(EvalRun.created_at).desc(), col(EvalRun.id).desc())
@@ -78,15 +84,16 @@ def _run_of_cycle(
 
 def tickets_of(session: Session, run: EvalRun) -> list[Ticket]:
     """The exam's tickets in a fixed order: those held out when it began, whatever came since."""
-    return _tickets_at(session, run.assistant_id, run.created_at)
+    return _tickets_at(session, run.assistant_id, run.created_at, run.sealed)
 
 
-def _tickets_at(session: Session, assistant_id: str, when: datetime) -> list[Ticket]:
+def _tickets_at(session: Session, assistant_id: str, when: datetime, sealed: bool) -> list[Ticket]:
     return list(
         session.exec(
             select(Ticket)
             .where(
                 Ticket.assistant_id == assistant_id,
+                Ticket.sealed == sealed,
                 col(Ticket.created_at) <= when,
                 or_(col(Ticket.retired_at).is_(None), col(Ticket.retired_at) > when),
             )

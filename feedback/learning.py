@@ -41,6 +41,12 @@ class Learning(BaseModel):
     held_out_most: int = Field(
         500, ge=0, description="No further corrections become tickets when so many are in force."
     )
+    held_out_seals: int = Field(
+        5,
+        ge=0,
+        description="A correction becomes no ticket when it would keep more than so many other customers' "
+        "corrections from teaching, being too close to them: what is asked often must be learned.",
+    )
     sealed_percent: Percent = Field(
         20.0,
         description="Share of the tickets made from corrections, in percent, that is asked only when "

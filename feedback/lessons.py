@@ -116,28 +116,12 @@ class Lessons:
     def __iter__(self) -> Iterator[list[Lesson]]:
         """Lessons, a batch at a time."""
         for batch in in_batches(questions(self._session, self._assistant, TEACHING), BATCH):
-            words = self._in_force(batch)
+            self.seen += sum(map(len, batch))
+            words = standing(self._session, self._assistant, batch, self.counts[DatasetKind.SFT])
             yield self._lessons(self._admitted(words, self.counts[DatasetKind.SFT]))
         thumbs = questions(self._session, self._assistant, (FeedbackKind.RATING,))
         for batch in in_batches(thumbs, BATCH):
             yield self._thumbs(batch)
-
-    def _in_force(self, batch: list[list[Taught]]) -> list[Taught]:
-        """Of several people's words on one answer, the newest counts; of reviewers, those that stand."""
-        counts = self.counts[DatasetKind.SFT]
-        every = [word for question in batch for word in question]
-        counts["feedback"] += len(every)
-        self.seen += len(every)
-        in_dispute = withheld(
-            self._session, self._assistant, ((word.feedback, word.message) for word in every)
-        )
-        counts.update(str(why) for why in in_dispute.values())
-        newest = []
-        for question in batch:
-            standing = [word for word in question if word.feedback.id not in in_dispute]
-            counts["outdated"] += max(0, len(standing) - 1)
-            newest += standing[-1:]
-        return newest
 
     def _admitted(self, words: list[Taught], counts: Counter[str]) -> list[Taught]:
         """What passes the filters that are the same for every dataset."""
@@ -340,6 +324,22 @@ def _taught(
 ) -> Taught:
     conversation = message.conversation_id
     return Taught(feedback, message, conversation, customer_id, customer, external_id, topic, [])
+
+
+def standing(
+    session: Session, assistant: Assistant, batch: list[list[Taught]], counts: Counter[str]
+) -> list[Taught]:
+    """Of several people's words on one answer, the newest counts; of reviewers, those that stand."""
+    every = [word for question in batch for word in question]
+    counts["feedback"] += len(every)
+    in_dispute = withheld(session, assistant, ((word.feedback, word.message) for word in every))
+    counts.update(str(why) for why in in_dispute.values())
+    newest = []
+    for question in batch:
+        left = [word for word in question if word.feedback.id not in in_dispute]
+        counts["outdated"] += max(0, len(left) - 1)
+        newest += left[-1:]
+    return newest
 
 
 def with_context(session: Session, words: list[Taught]) -> None:

@@ -1,6 +1,6 @@
 """Held-out tickets: the questions of the exam, with reference answers and rules."""
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from feedback.conversations import check_text, customer_named
 from feedback.errors import Conflict, Invalid, NotFound
@@ -40,6 +40,8 @@ def create(
     topic: str | None = None,
     customer: str | None = None,
     conversation_id: str | None = None,
+    feedback_id: str | None = None,
+    sealed: bool = False,
 ) -> Ticket:
     """A new held-out ticket; its name is unique within the assistant."""
     taken = session.exec(
@@ -57,6 +59,8 @@ def create(
         topic=topic,
         customer_id=customer_named(session, assistant, customer).id if customer else None,
         conversation_id=conversation_id,
+        feedback_id=feedback_id,
+        sealed=sealed,
     )
     session.add(ticket)
     session.flush()
@@ -92,6 +96,16 @@ def every(session: Session, assistant: Assistant) -> list[Ticket]:
             .order_by(col(Ticket.external_id))
         )
     )
+
+
+def sealed_in_force(session: Session, assistant: Assistant) -> int:
+    """How many tickets are asked only when an adapter is about to go live."""
+    query = select(func.count()).where(
+        Ticket.assistant_id == assistant.id,
+        col(Ticket.retired_at).is_(None),
+        col(Ticket.sealed).is_(True),
+    )
+    return session.exec(query).one()
 
 
 def held_out(session: Session, assistant: Assistant) -> list[Ticket]:

@@ -416,6 +416,8 @@ class TicketOut(Shape):
     reference: str
     must_say: list[str]
     must_not_say: list[str]
+    sealed: bool = Field(description="Asked only when an adapter is about to go live.")
+    feedback_id: str | None = Field(description="The correction it was made from.")
 
     @classmethod
     def of(cls, ticket: Ticket) -> Self:

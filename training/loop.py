@@ -28,9 +28,11 @@ from feedback import (
     freezing,
     promotions,
     prune,
+    tickets,
 )
 from feedback.database import database, reading, writing
 from feedback.errors import Conflict, Invalid, UnderstudyError
+from feedback.holding_out import hold_out
 from feedback.processes import Reporting
 from feedback.settings import feedback_settings
 from feedback.swap_tables import PromotionRequest, RequestState
@@ -73,6 +75,8 @@ REPORT_SECONDS = 0.5
 LOG_SECONDS = 3.0
 """The loss curve and the end of the log are written at most this often."""
 LOG_LINES = 40
+SEALED_LEAST = 6
+"""Fewer sealed tickets could not show that a candidate is worse."""
 
 Result = dict[str, Any]
 Report = Callable[..., None]
@@ -91,6 +95,7 @@ class Turn:
 
     def run(self) -> tuple[CycleState, str]:
         """The whole turn: how it ended, and why in a sentence."""
+        self._stage("hold_out", self._hold_out)
         frozen = self._stage("freeze", self._freeze)
         if frozen["too_few"]:
             return CycleState.NOT_ENOUGH, frozen["too_few"]
@@ -102,6 +107,9 @@ class Turn:
         exam = self._stage("exam", lambda report: self._exam(adapter, report))
         if not exam["promote"]:
             return CycleState.REFUSED, " ".join(exam["reasons"])
+        sealed = self._stage("sealed_exam", lambda report: self._sealed_exam(adapter, report))
+        if not sealed["promote"]:
+            return CycleState.REFUSED, " ".join(sealed["reasons"])
         if not self._assistant.auto_promote:
             return CycleState.AWAITING, f"{adapter} passed; an operator may promote it."
         promoted = self._stage("promote", lambda _: self._promote(adapter, exam["decision"]))
@@ -143,6 +151,10 @@ class Turn:
         result["seconds"] = round(time.monotonic() - started, 1)
         report(state=StageState.DONE, result=result)
         return result
+
+    def _hold_out(self, report: Report) -> Result:
+        made = hold_out(None, self._assistant, lambda done, total: report(done=done, total=total))
+        return {"tickets": len(made), "sealed": sum(ticket.sealed for ticket in made)}
 
     def _freeze(self, report: Report) -> Result:
         frozen = freezing.freeze_in_steps(
@@ -251,7 +263,16 @@ class Turn:
             )
             return {"adapter": adapter.name, "digest": adapter.digest}
 
-    def _exam(self, adapter_name: str, report: Report) -> Result:
+    def _sealed_exam(self, adapter_name: str, report: Report) -> Result:
+        """The seal is broken for a candidate that may go live, and for no other."""
+        with reading() as session:
+            tickets_sealed = tickets.sealed_in_force(session, self._assistant)
+        if tickets_sealed < SEALED_LEAST:
+            why = f"{tickets_sealed} tickets are sealed, too few to ask (from {SEALED_LEAST} on)."
+            return {"promote": True, "reasons": [why]}
+        return self._exam(adapter_name, report, sealed=True)
+
+    def _exam(self, adapter_name: str, report: Report, sealed: bool = False) -> Result:
         def progress(done: int, total: int, eta_seconds: float | None) -> None:
             report(done=done, total=total, eta_seconds=eta_seconds)
 
@@ -259,7 +280,7 @@ class Turn:
             candidate = adapters.get(session, adapter_name)
             live = adapters.live_adapter(session, self._assistant)
         try:
-            decision = asyncio.run(self._examine(candidate, live, progress))
+            decision = asyncio.run(self._examine(candidate, live, progress, sealed))
         except (Invalid, ProbeFailed) as refused:  # the engine may not hold it: nothing to examine
             return {"promote": False, "reasons": [str(refused)]}
         return {
@@ -276,6 +297,7 @@ class Turn:
         candidate: Adapter,
         live: Adapter | None,
         progress: Callable[[int, int, float | None], None],
+        sealed: bool,
     ) -> Any:
         async with asking_engines(database(), service_settings()) as swaps:
             decision = await examine(
@@ -286,6 +308,7 @@ class Turn:
                 live,
                 cycle_id=self._cycle.id,
                 progress=progress,
+                sealed=sealed,
             )
             if not decision.promote:
                 await swaps.drop(candidate)
