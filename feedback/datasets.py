@@ -26,6 +26,8 @@ FILTERS = {
     "not_confirmed": "staff see the answer otherwise",
     "disputed": "two people disagree, and no third has decided yet",
     "outvoted": "a third person has decided otherwise",
+    "held": "by an author whose words wait for a person's decision",
+    "rejected": "by an author whose words a person has rejected",
     "outdated": "replaced by a newer word on the same question",
     "ticket_conversation": "from a conversation that an exam ticket came from",
     "ticket_customer": "from a customer of an exam ticket",
@@ -50,7 +52,7 @@ ONLY = {
     DatasetKind.KTO: ("not_reviewed", "not_confirmed", "cancelled"),
 }
 """Filters that only one kind of dataset has."""
-NOT_OF_THUMBS = ("disputed", "outvoted", "outdated")
+NOT_OF_THUMBS = ("disputed", "outvoted", "outdated", "held", "rejected")
 THUMBS = "customers' thumbs, up or down"
 
 

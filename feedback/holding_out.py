@@ -13,6 +13,7 @@ from sqlmodel import Session, col, func, or_, select
 
 from feedback import tickets
 from feedback.database import reading, writing
+from feedback.holds import Held
 from feedback.learning import Learning, learning_of
 from feedback.lessons import (
     BATCH,
@@ -69,7 +70,8 @@ def choose(
         for word in _free(session, _drawn(session, assistant, batch, learning))
     ]
     found.sort(key=lambda word: (drawn(f"order {word.who}"), word.who, word.context[-1]["content"]))
-    return _that_seal_few(session, assistant, found[:room], learning.held_out_seals, progress)
+    found = found[: 2 * room]  # some fall out below
+    return _that_seal_few(session, assistant, found, learning.held_out_seals, progress)[:room]
 
 
 def _held_out_already(session: Session, assistant: Assistant) -> int:
@@ -82,8 +84,9 @@ def _held_out_already(session: Session, assistant: Assistant) -> int:
 
 
 def _in_force(session: Session, assistant: Assistant) -> Iterator[list[Taught]]:
+    held = Held(session, assistant)
     for batch in in_batches(questions(session, assistant, TEACHING), BATCH):
-        words = standing(session, assistant, batch, Counter())
+        words = standing(session, assistant, held, batch, Counter())
         with_context(session, words)
         yield [word for word in words if word.context and word.context[-1]["role"] == "user"]
 

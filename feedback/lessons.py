@@ -17,6 +17,7 @@ from sqlmodel import Session, and_, col, func, select
 
 from feedback.assistants import prompt_in_force
 from feedback.edits import ONLY_FORM, kind_of, length_ratio
+from feedback.holds import Held
 from feedback.learning import learning_of
 from feedback.near_copies import Sealed
 from feedback.reviews import withheld
@@ -102,6 +103,7 @@ class Lessons:
         self._learning = learning_of(assistant)
         self._settings = feedback_settings()
         self._prompt = prompt_in_force(session, assistant).text
+        self._held = Held(session, assistant)
         tickets = held_out(session, assistant)
         self._ticket_conversations = {ticket.conversation_id for ticket in tickets} - {None}
         self._ticket_customers = {ticket.customer_id for ticket in tickets} - {None}
@@ -117,7 +119,9 @@ class Lessons:
         """Lessons, a batch at a time."""
         for batch in in_batches(questions(self._session, self._assistant, TEACHING), BATCH):
             self.seen += sum(map(len, batch))
-            words = standing(self._session, self._assistant, batch, self.counts[DatasetKind.SFT])
+            words = standing(
+                self._session, self._assistant, self._held, batch, self.counts[DatasetKind.SFT]
+            )
             yield self._lessons(self._admitted(words, self.counts[DatasetKind.SFT]))
         thumbs = questions(self._session, self._assistant, (FeedbackKind.RATING,))
         for batch in in_batches(thumbs, BATCH):
@@ -327,16 +331,21 @@ def _taught(
 
 
 def standing(
-    session: Session, assistant: Assistant, batch: list[list[Taught]], counts: Counter[str]
+    session: Session,
+    assistant: Assistant,
+    held: Held,
+    batch: list[list[Taught]],
+    counts: Counter[str],
 ) -> list[Taught]:
-    """Of several people's words on one answer, the newest counts; of reviewers, those that stand."""
+    """Of several people's words on one answer, the newest counts; without those in dispute or held."""
     every = [word for question in batch for word in question]
     counts["feedback"] += len(every)
-    in_dispute = withheld(session, assistant, ((word.feedback, word.message) for word in every))
-    counts.update(str(why) for why in in_dispute.values())
+    out: dict[str, str] = {**held.why(word.feedback for word in every)}
+    out |= withheld(session, assistant, ((word.feedback, word.message) for word in every))
+    counts.update(str(why) for why in out.values())
     newest = []
     for question in batch:
-        left = [word for word in question if word.feedback.id not in in_dispute]
+        left = [word for word in question if word.feedback.id not in out]
         counts["outdated"] += max(0, len(left) - 1)
         newest += left[-1:]
     return newest

@@ -26,6 +26,7 @@ from feedback import (
     decisions,
     exports,
     freezing,
+    holds,
     promotions,
     prune,
     tickets,
@@ -153,8 +154,10 @@ class Turn:
         return result
 
     def _hold_out(self, report: Report) -> Result:
+        with writing() as session:
+            held = [hold.author for hold in holds.check(session, self._assistant)]
         made = hold_out(None, self._assistant, lambda done, total: report(done=done, total=total))
-        return {"tickets": len(made), "sealed": sum(ticket.sealed for ticket in made)}
+        return {"held": held, "tickets": len(made), "sealed": sum(ticket.sealed for ticket in made)}
 
     def _freeze(self, report: Report) -> Result:
         frozen = freezing.freeze_in_steps(
