@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
+from feedback import leaks
 from feedback.assistants import prompt_in_force
 from feedback.conversations import customer_names, messages_of_all
 from feedback.corrections import staff_reasons, that_teach
 from feedback.edits import is_only_form
 from feedback.errors import NotFound
 from feedback.ids import new_id
-from feedback.near_copies import Sealed
+from feedback.near_copies import Near, Sealed
 from feedback.reviews import withheld
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
@@ -173,9 +174,11 @@ def _admitted(
     sealed_conversations = {ticket.conversation_id for ticket in tickets} - {None}
     sealed_customers = {ticket.customer_id for ticket in tickets} - {None}
     sealed = Sealed(
-        ((ticket.external_id, ticket.context) for ticket in tickets),
+        ((ticket.id, ticket.context) for ticket in tickets),
         settings.near_copy_similarity,
+        settings.near_copy_meaning,
     )
+    copies: list[tuple[str, str, Near]] = []
     prompt = prompt_in_force(session, assistant).text
     names = customer_names(session, assistant)
     everything = messages_of_all(session, [conversation.id for _, _, conversation in taught])
@@ -190,14 +193,16 @@ def _admitted(
             counts["ticket_customer"] += 1
         elif not context or context[-1]["role"] != "user" or not _chosen(feedback, message):
             counts["without_question_or_answer"] += 1
-        elif sealed.near(context):
+        elif near := sealed.near(context):
             counts["ticket_near_copy"] += 1
+            copies.append((feedback.id, near.ticket, near))
         else:
             rendered = render(prompt, context, settings.transcript_max_chars)
             who = names.get(conversation.customer_id or "") or conversation.external_id
             split = _split(who or context[0]["content"], settings.validation_percent)
             said_whole = message.text if is_answer and _is_whole(message) else None
             admitted.append((feedback, rendered, said_whole, split))
+    leaks.record(session, assistant, copies)
     return admitted
 
 

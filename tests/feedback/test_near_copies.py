@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedback.near_copies import Sealed, similarity, trigrams
+from feedback.near_copies import Method, Near, Sealed, similarity, trigrams
 from feedback.settings import FeedbackSettings
 
 TICKET = "Bought an anorak for my dad and he hates the colour. Until when can we bring it back?"
@@ -73,7 +73,7 @@ def test_the_question_of_a_ticket_is_caught_behind_another_beginning() -> None:
         {"role": "assistant", "content": "Only ducks, but they type well. How can they help?"},
         {"role": "user", "content": TICKET},
     ]
-    assert sealed.near(talk) == ("t1", 1.0)
+    assert sealed.near(talk) == Near("t1", 1.0, Method.TRIGRAMS)
 
 
 @given(st.text(min_size=1, max_size=60))
