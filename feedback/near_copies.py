@@ -16,6 +16,7 @@ from itertools import islice
 from feedback.transcript import ModelMessages
 
 WORDS = re.compile(r"[^\W_]+")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 MIN_TURN_CHARS = 20
 """A turn shorter than this ("yes, please") says nothing by itself; only whole contexts count."""
 BATCH = 512
@@ -67,23 +68,23 @@ class _Said:
     """What two conversations are compared by."""
 
     whole: str
-    questions: list[str]
+    turns: list[str]
     """The customer's turns that are long enough to mean something."""
+    sentences: list[str]
+    """Of turns that have several: a copy may stand between a greeting and a farewell."""
     last: str | None
     """The last of the customer's turns, if it is."""
-
-    @property
-    def question(self) -> str:
-        """What the answer is due to: the newest turn that means something."""
-        return self.questions[-1] if self.questions else ""
 
 
 def _said(context: ModelMessages) -> _Said:
     turns = [turn for turn in context if turn["role"] != "system"]
     asked = [turn["content"] for turn in turns if turn["role"] == "user"]
+    long = [text for text in asked if len(text) >= MIN_TURN_CHARS]
+    parts = [parts for text in long if len(parts := SENTENCE_END.split(text)) > 1]
     return _Said(
         whole=" ".join(turn["content"] for turn in turns),
-        questions=[text for text in asked if len(text) >= MIN_TURN_CHARS],
+        turns=long,
+        sentences=[each for some in parts for each in some if len(each) >= MIN_TURN_CHARS],
         last=asked[-1] if asked and len(asked[-1]) >= MIN_TURN_CHARS else None,
     )
 
@@ -96,8 +97,8 @@ class Sealed:
     """The held-out tickets of an assistant, ready to be compared with.
 
     `contexts`: each ticket's name and what was said. `threshold`: the similarity of trigrams from which a
-    conversation is a near-copy, above 0. `meaning`: the cosine of its question and a ticket's from which
-    it is one, too; 0 looks at trigrams only. Raises Invalid where the word vectors are missing.
+    conversation is a near-copy, above 0. `meaning`: the cosine of its newest question and a ticket's
+    from which it is one, too; 0 looks at trigrams only. Raises Invalid where the word vectors are missing.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class Sealed:
             found = [self._near(self._copied(said), Method.TRIGRAMS) for said in some]
             if self._paraphrases is not None:
                 free = [number for number, near in enumerate(found) if near is None]
-                asked = [plain(some[number].question) for number in free]
+                asked = [plain((some[number].turns or [""])[-1]) for number in free]
                 for number, best in zip(free, self._paraphrases.of(asked), strict=True):
                     found[number] = self._near(best, Method.MEANING)
             yield from found
@@ -151,7 +152,7 @@ class Sealed:
     def _copied(self, said: _Said) -> Found | None:
         """Its whole against whole tickets; each question, wherever it was asked, against theirs."""
         found = self._among(said.whole, self._wholes)
-        for text in said.questions:
+        for text in [*said.turns, *said.sentences]:
             found += self._among(text, self._lasts)
         return max(found, default=None)
 
