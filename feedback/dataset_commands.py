@@ -91,12 +91,24 @@ def near_copies(
     rows: Annotated[int, typer.Option(min=1, help="How many pairs to show.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """What the newest freeze left out as too close to an exam ticket: both questions, the most similar first."""
+    """What the newest freeze left out as too close to an exam ticket: both questions, most similar first."""
     with reading() as session:
         owner = assistants.only(session, assistant)
         count = leaks.count(session, owner)
         found = leaks.pairs(session, owner, limit=count if as_json else rows)
-    print_records([_pair(each) for each in found], as_json)
+    if as_json:
+        print_records([_pair(each) for each in found], as_json)
+        return
+    rows_shown = [
+        {
+            "asked": pair.question,
+            "exam_ticket": pair.exam_question,
+            "alike": f"{pair.similarity:.0%}",
+            "by": pair.method,
+        }
+        for pair in found
+    ]
+    print_records(rows_shown, as_json)
     if count > len(found):
         say(f"{count - len(found)} more; see --rows and --json.")
 

@@ -16,7 +16,7 @@ from feedback.database import explained
 
 UNBROKEN = ("id", "message", "name", "adapter", "at", "made_at", "kind", "state")
 """Columns that people copy or scan; on a narrow screen the others give way."""
-CUT = ("said", "question", "exam_question", "reference", "chosen", "rejected")
+CUT = ("said", "question", "reference", "chosen", "rejected")
 """Columns of which people need the beginning; the whole is in the JSON."""
 
 Record = Mapping[str, Any]

@@ -35,9 +35,7 @@ def near_copies(request: Request, here: Operator, start: int = 0) -> HTMLRespons
     with reading(request.app.state.database) as session:
         pairs = leaks.pairs(session, here.desk, start, PAGE)
         count = leaks.count(session, here.desk)
-    return page(
-        request, here, "near_copies.html", pairs=pairs, start=start, PAGE=PAGE, count=count
-    )
+    return page(request, here, "near_copies.html", pairs=pairs, start=start, PAGE=PAGE, count=count)
 
 
 @router.get("/{name}")
