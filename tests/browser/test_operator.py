@@ -131,7 +131,7 @@ EVIDENCE = {
 
 NEARLY_EXAM = (
     "Order 412, how long do I have to retrun it??",
-    "Hello! Order 77 came today. How long do I have to return it? Thanks, Wren",
+    "How long do I have if I return my order?",
 )
 
 
