@@ -386,11 +386,12 @@ def main() -> None:
         found["index"] = [
             alone(time_index, tickets, contexts, meaning)
             for tickets, contexts, meaning in (
-                (500, options.contexts, 0.0), (500, options.contexts, default),
-                (2000, options.contexts // 10, default), (2000, options.contexts, 0.0),
+                (500, options.contexts, default),
+                (2000, options.contexts // 10, 0.0),
+                (2000, options.contexts // 10, default),
                 (2000, options.contexts, default),
             )
-        ]  # fmt: skip
+        ]
         found["one_by_one"] = [alone(time_one_by_one, tickets) for tickets in (500, 2000)]
     if options.only in (None, "peer"):
         if find_spec("datasketch") and find_spec("scipy"):

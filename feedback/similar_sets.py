@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 ROUNDING = 1e-9
 """A product may come out a hair too large; then one size more is looked at, never one less."""
@@ -27,6 +28,7 @@ class SimilarSets:
         self._threshold = threshold
         self._by_size = sorted(range(len(sets)), key=lambda number: len(sets[number]))
         self._sizes = [len(sets[number]) for number in self._by_size]
+        self._size_row = np.array(self._sizes, np.float64)
         elements = sorted(frozenset().union(*sets))
         self._row = {element: row for row, element in enumerate(elements)}
         self._has = np.zeros((len(elements), len(sets)), np.uint8)
@@ -36,7 +38,7 @@ class SimilarSets:
     def like(self, elements: frozenset[str]) -> list[tuple[int, float]]:
         """Every set that is similar enough: its number and the similarity."""
         size = len(elements)
-        rows = [self._row[element] for element in elements if element in self._row]
+        rows = [row for row in map(self._row.get, elements) if row is not None]
         if len(rows) < math.ceil(self._threshold * size - ROUNDING):
             return []
         first = bisect_left(self._sizes, self._threshold * size - ROUNDING)
@@ -44,16 +46,16 @@ class SimilarSets:
         if first == last:
             return []
         shared = self._shared(rows, first, last)
-        similarity = shared / (size + np.array(self._sizes[first:last]) - shared)
+        similarity = shared / (self._size_row[first:last] + (size - shared))
         return [
             (self._by_size[first + column], float(similarity[column]))
-            for column in np.flatnonzero(similarity >= self._threshold)
+            for column in (similarity >= self._threshold).nonzero()[0]
         ]
 
-    def _shared(self, rows: list[int], first: int, last: int) -> np.ndarray:
-        """How many elements each set from one column to another has of these."""
+    def _shared(self, rows: list[int], first: int, last: int) -> NDArray[np.float64]:
+        """How many of these rows' elements each set from one column to another has."""
+        has = self._has[:, first:last]
         counts = np.zeros(last - first)
         for start in range(0, len(rows), ONCE):
-            some = self._has[rows[start : start + ONCE], first:last]
-            counts += np.add.reduce(some, axis=0, dtype=np.uint8)
+            counts += np.add.reduce(has[rows[start : start + ONCE]], axis=0, dtype=np.uint8)
         return counts
