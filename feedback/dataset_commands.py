@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, audit, dataset_diff, datasets, exports, freezing
+from feedback import assistants, audit, dataset_diff, datasets, exports, freezing, leaks
 from feedback.database import reading, writing
 from feedback.printing import (
     AssistantOption,
@@ -88,6 +88,34 @@ def explain(name: Name, assistant: AssistantOption = None, as_json: JsonOption =
     )
 
 
+@app.command("near-copies", epilog=examples("understudy feedback datasets near-copies --json"))
+def near_copies(
+    assistant: AssistantOption = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many pairs to show.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """What the newest freeze left out as too close to an exam ticket: both questions, most similar first."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        count = leaks.count(session, owner)
+        found = leaks.pairs(session, owner, limit=count if as_json else rows)
+    if as_json:
+        print_records([_pair(each) for each in found], as_json)
+        return
+    rows_shown = [
+        {
+            "asked": pair.question,
+            "exam_ticket": pair.exam_question,
+            "alike": f"{pair.similarity:.0%}",
+            "by": pair.method,
+        }
+        for pair in found
+    ]
+    print_records(rows_shown, as_json)
+    if count > len(found):
+        say(f"{count - len(found)} more; see --rows and --json.")
+
+
 @app.command(
     epilog=examples(
         "understudy feedback datasets diff sft-54d54a34f2d5 sft-9c1185a5c5e9",
@@ -165,6 +193,18 @@ def export(
         dataset = datasets.get(session, name, assistants.only(session, assistant))
         exports.export(session, dataset, to, form)
     say(f"Wrote {dataset.train_rows + dataset.validation_rows} rows to {to}.")
+
+
+def _pair(pair: leaks.Pair) -> dict[str, Any]:
+    return {
+        "question": pair.question,
+        "exam_question": pair.exam_question,
+        "similarity": round(pair.similarity, 3),
+        "method": pair.method,
+        "ticket": pair.ticket.external_id,
+        "by": pair.feedback.author,
+        "feedback": pair.feedback.id,
+    }
 
 
 def _row(dataset: Dataset) -> dict[str, Any]:

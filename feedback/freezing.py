@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
+from feedback import leaks
 from feedback.database import reading, writing
 from feedback.datasets import left_out
 from feedback.errors import Conflict
@@ -87,6 +88,8 @@ def _freeze(
             for batch in lessons:
                 scratch.add(batch)
                 progress(lessons.seen, total)
+        with store() as session:
+            leaks.record(session, assistant, lessons.near)
         counts = _counted(lessons, scratch.settle(learning_of(assistant)))
         return Frozen(
             *(_stored(assistant, kind, scratch, counts[kind], store) for kind in DatasetKind)

@@ -6,7 +6,7 @@ the command line.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import Engine as Database
 from sqlmodel import Session, col, func, or_, select
@@ -138,28 +138,27 @@ def _that_seal_few(
     progress: Progress,
 ) -> list[Taught]:
     """Without those too close to many others' questions; looked at again until none is left."""
+    settings = feedback_settings()
     while found:
         sealed: Counter[str] = Counter()
         by_id = {word.feedback.id: word for word in found}
         index = Sealed(
             ((each, word.context) for each, word in by_id.items()),
-            feedback_settings().near_copy_similarity,
+            settings.near_copy_similarity,
+            settings.near_copy_meaning,
         )
-        for seen, word in enumerate(_all(_in_force(session, assistant)), 1):
+        seen = 0
+        for batch in _in_force(session, assistant):
+            seen += len(batch)
             progress(seen, seen)
-            near = index.near(word.context)
-            if near and by_id[near[0]].who != word.who:
-                sealed[near[0]] += 1
+            for word, near in zip(batch, index.near_all(w.context for w in batch), strict=True):
+                if near and by_id[near.ticket].who != word.who:
+                    sealed[near.ticket] += 1
         popular = {each for each, number in sealed.items() if number > most}
         if not popular:
             return found
         found = [word for word in found if word.feedback.id not in popular]
     return []
-
-
-def _all(batches: Iterable[list[Taught]]) -> Iterator[Taught]:
-    for batch in batches:
-        yield from batch
 
 
 def _ticket(session: Session, assistant: Assistant, word: Taught) -> Ticket:

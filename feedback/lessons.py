@@ -19,7 +19,7 @@ from feedback.assistants import prompt_in_force
 from feedback.edits import ONLY_FORM, kind_of, length_ratio
 from feedback.holds import Held
 from feedback.learning import learning_of
-from feedback.near_copies import Sealed
+from feedback.near_copies import Near, Sealed
 from feedback.reviews import withheld
 from feedback.settings import feedback_settings
 from feedback.tables import (
@@ -108,9 +108,12 @@ class Lessons:
         self._ticket_conversations = {ticket.conversation_id for ticket in tickets} - {None}
         self._ticket_customers = {ticket.customer_id for ticket in tickets} - {None}
         self._sealed = Sealed(
-            ((ticket.external_id, ticket.context) for ticket in tickets),
+            ((ticket.id, ticket.context) for ticket in tickets),
             self._settings.near_copy_similarity,
+            self._settings.near_copy_meaning,
         )
+        self.near: list[tuple[str, str, Near]] = []
+        """What is too close to a ticket: feedback's id, the ticket's id, how close."""
         self.counts: dict[DatasetKind, Counter[str]] = {kind: Counter() for kind in DatasetKind}
         self.seen = 0
         """Words looked at so far."""
@@ -131,15 +134,17 @@ class Lessons:
         """What passes the filters that are the same for every dataset."""
         with_context(self._session, words)
         admitted = []
-        for word in words:
+        nearest = self._sealed.near_all([word.context for word in words])
+        for word, near in zip(words, nearest, strict=True):
             if word.conversation_id in self._ticket_conversations:
                 counts["ticket_conversation"] += 1
             elif word.customer_id in self._ticket_customers:
                 counts["ticket_customer"] += 1
             elif not word.context or word.context[-1]["role"] != "user" or not chosen_of(word):
                 counts["without_question_or_answer"] += 1
-            elif self._sealed.near(word.context):
+            elif near:
                 counts["ticket_near_copy"] += 1
+                self.near.append((word.feedback.id, near.ticket, near))
             else:
                 admitted.append(word)
         return self._replayed(self._weighed(admitted, counts), counts)

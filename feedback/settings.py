@@ -143,6 +143,13 @@ class FeedbackSettings(PackageSettings):
         description="Jaccard similarity of character trigrams from which two questions count as "
         "near-copies; such feedback never enters a dataset when the other is a held-out ticket.",
     )
+    near_copy_meaning: float = Field(
+        0.88,
+        ge=0,
+        le=1,
+        description="Cosine of two questions' word vectors from which they count as near-copies, too, "
+        "however they are put. 0: only trigrams are compared.",
+    )
     validation_percent: int = Field(
         10,
         ge=0,

@@ -2,10 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session
 
-from feedback import adapters, audit, cycles, dataset_diff, datasets, decisions, promotions, tickets
+from feedback import (
+    adapters,
+    audit,
+    cycles,
+    dataset_diff,
+    datasets,
+    decisions,
+    leaks,
+    promotions,
+    tickets,
+)
 from feedback.database import reading, writing
 from feedback.errors import NotFound
 from feedback.swap_tables import PromotionRequest, RequestState
@@ -17,6 +27,7 @@ from service.shapes import (
     DatasetDiffOut,
     DatasetOut,
     DecisionOut,
+    NearCopyOut,
     NewCycle,
     NewPromotion,
     NewRollback,
@@ -170,6 +181,20 @@ def compare_datasets(
         owner = assistant_for(session, caller, assistant)
         older, later = (datasets.get(session, each, owner) for each in (name, newer))
         return DatasetDiffOut.of(dataset_diff.diff(session, older, later))
+
+
+@router.get("/near-copies")
+def list_near_copies(
+    request: Request,
+    caller: Operator,
+    assistant: str | None = None,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[NearCopyOut]:
+    """What the newest freeze left out as too close to an exam ticket, the most similar first."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [NearCopyOut.of(each) for each in leaks.pairs(session, owner, offset, limit)]
 
 
 @router.get("/tickets")

@@ -10,6 +10,7 @@ from feedback import handovers
 from feedback.dataset_diff import Change, Diff
 from feedback.desk import desk_of, next_opening
 from feedback.desk_tables import Staff
+from feedback.leaks import Pair
 from feedback.swap_tables import PromotionRequest
 from feedback.tables import (
     Adapter,
@@ -370,6 +371,35 @@ class DatasetDiffOut(Shape):
             for name in ("added", "removed", "moved")
         }
         return cls(older=diff.older.name, newer=diff.newer.name, same=diff.same, **changes)
+
+
+class NearCopyOut(Shape):
+    """Feedback that is left out of training, and the exam ticket that it is too close to."""
+
+    feedback_id: str
+    author: str
+    conversation_id: str
+    question: str
+    ticket: str
+    exam_question: str
+    similarity: float = Field(description="0 to 1.")
+    method: str = Field(
+        description="trigrams: nearly the same letters. meaning: the same in other words."
+    )
+
+    @classmethod
+    def of(cls, pair: Pair) -> Self:
+        """The public side of a pair."""
+        return cls(
+            feedback_id=pair.feedback.id,
+            author=pair.feedback.author,
+            conversation_id=pair.conversation_id,
+            question=pair.question,
+            ticket=pair.ticket.external_id,
+            exam_question=pair.exam_question,
+            similarity=round(pair.similarity, 3),
+            method=pair.method,
+        )
 
 
 class DecisionOut(Shape):

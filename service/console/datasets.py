@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from feedback import dataset_diff, datasets
+from feedback import dataset_diff, datasets, leaks
 from feedback.database import reading
 from service.console.pages import page
 from service.console.session import Seat, seat
@@ -26,6 +26,16 @@ def show_all(request: Request, here: Operator) -> HTMLResponse:
             for each in datasets.every(session, here.desk)
         ]
     return page(request, here, "datasets.html", found=found)
+
+
+@router.get("/near-copies")
+def near_copies(request: Request, here: Operator, start: int = 0) -> HTMLResponse:
+    """What was left out as too close to an exam ticket, beside the ticket, page by page."""
+    start = max(0, start)
+    with reading(request.app.state.database) as session:
+        pairs = leaks.pairs(session, here.desk, start, PAGE)
+        count = leaks.count(session, here.desk)
+    return page(request, here, "near_copies.html", pairs=pairs, start=start, PAGE=PAGE, count=count)
 
 
 @router.get("/{name}")

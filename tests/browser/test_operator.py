@@ -129,6 +129,12 @@ EVIDENCE = {
 }
 
 
+NEARLY_EXAM = (
+    "Order 412, how long do I have to retrun it??",
+    "How long do I have if I return my order?",
+)
+
+
 @pytest.fixture
 def busy(shop: Shop) -> dict[str, str]:
     """A month in which one candidate went live, a second waits and a third cycle runs; the pages' paths."""
@@ -167,6 +173,8 @@ def busy(shop: Shop) -> dict[str, str]:
         corrected(
             session, owner, "Do you mend umbrellas?", "Yes, ribs and handles, in two days.", "c-9"
         )
+        for question in NEARLY_EXAM:
+            corrected(session, owner, question, "You have 34 days, and the return is free.", "c-9")
         newer, *_ = freezing.freeze(session, owner)
         trial = trials.start(
             session, owner, second.adapter, TrialKind.CANARY, 0.2, "olga@example.com",
@@ -185,6 +193,7 @@ def busy(shop: Shop) -> dict[str, str]:
         "datasets": "datasets",
         "dataset": f"datasets/{sft.name}",
         "dataset-diff": f"datasets/{sft.name}/diff/{newer.name}",
+        "near-copies": "datasets/near-copies",
         "tickets": "tickets",
         "settings": "settings",
     }

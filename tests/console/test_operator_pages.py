@@ -193,3 +193,28 @@ def test_two_datasets_are_compared_with_what_came_and_what_went(
         told = operator.get(f"/v1/datasets/{older.name}/diff/{newer.name}").json()
     assert [row["chosen"] for row in told["added"]] == ["Yes, ribs too."]
     assert [row["why"] for row in told["removed"]] == ["taken back by its author"]
+
+
+def test_what_is_too_close_to_the_exam_is_shown_beside_its_ticket_wherever_people_look(
+    shop: Shop, olga: httpx.Client
+) -> None:
+    teach(shop)
+    add_tickets(shop, 1)
+    with writing(shop.database) as session:
+        owner = shop_of(session)
+        asked = "Order 250: how long have I got to return it?"
+        word = corrected(session, owner, asked, "31 days.", "c-x")
+        sft, _ = datasets.freeze(session, owner)
+    path = "/console/shop/datasets/near-copies"
+    assert f'href="{path}">too close to an exam ticket' in olga.get(
+        f"/console/shop/datasets/{sft.name}"
+    ).text  # fmt: skip
+    shown = olga.get(path).text
+    assert "1 word of feedback was left out" in shown
+    assert asked in shown and "Order 100: how long do I have to return it?" in shown
+    with shop.client("operator") as operator:
+        [told] = operator.get("/v1/near-copies", params={"assistant": "shop"}).json()
+        rest = operator.get("/v1/near-copies", params={"assistant": "shop", "offset": 1}).json()
+    assert (told["feedback_id"], told["ticket"], told["question"]) == (word.id, "ticket-01", asked)
+    assert 0.65 <= told["similarity"] < 1 and rest == []
+    assert "Nothing that was taught comes close" in olga.get(f"{path}?start=25").text

@@ -86,6 +86,7 @@ OF_OPERATORS = [
     "POST rollback",
     "POST prune",
     "GET datasets",
+    "GET datasets/near-copies",
     "GET datasets/{name}",
     "GET datasets/{name}/diff/{newer}",
     "GET tickets",

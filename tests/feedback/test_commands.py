@@ -22,6 +22,7 @@ from feedback import (
     cycles,
     freezing,
     promotions,
+    tickets,
 )
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid, NotFound
@@ -175,6 +176,19 @@ def test_datasets_are_frozen_shown_and_exported(shop: list[Adapter], tmp_path: P
     assert [row["number"] for row in explained if row["number"]] == [2, 2]
     same = as_json(commands.app, "datasets", "diff", name, name)
     assert (same["same"], same["added"], same["changes"]) == (2, 0, [])
+
+
+def test_what_is_too_close_to_the_exam_is_listed_with_its_ticket(
+    shop: list[Adapter], assistant: Assistant, database_engine: Engine
+) -> None:
+    assert as_json(commands.app, "datasets", "near-copies") == []
+    with writing(database_engine) as session:
+        tickets.create(session, assistant, "t1", [{"role": "user", "content": NIGHT}], "Air it.")
+    feedback("datasets", "freeze")
+    [pair] = as_json(commands.app, "datasets", "near-copies")
+    assert (pair["question"], pair["exam_question"]) == (NIGHT, NIGHT)
+    assert (pair["ticket"], pair["similarity"], pair["method"]) == ("t1", 1.0, "trigrams")
+    assert NIGHT.split()[0] in feedback("datasets", "near-copies")
 
 
 def test_lineage_is_one_command_in_each_direction(shop: list[Adapter]) -> None:

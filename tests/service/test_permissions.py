@@ -69,6 +69,7 @@ EXPECTED = {
     "GET /v1/decisions": STAFF,
     "GET /v1/datasets": STAFF,
     "GET /v1/datasets/{name}/diff/{newer}": STAFF,
+    "GET /v1/near-copies": OPERATORS,
     "GET /v1/tickets": STAFF,
     "POST /v1/tickets": OPERATORS,
     "GET /v1/conversations": EVERYONE,
