@@ -28,7 +28,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is loaded
 from sqlmodel import Session, select
 
 from benchmarks.planted import KINDS
-from feedback import assistants, datasets, leaks
+from feedback import assistants, datasets, freezing, leaks
 from feedback.database import connect, migrate, reading, writing
 from feedback.import_entries import ImportKind
 from feedback.imports import import_file
@@ -125,7 +125,7 @@ def measure_planted() -> dict[str, Any]:
             feedback_settings.cache_clear()
             began = time.perf_counter()
             with writing(database) as session:
-                datasets.freeze(session, owner)
+                freezing.freeze(session, owner)
             with reading(database) as session:
                 name = f"meaning {meaning}" if meaning else "trigrams alone"
                 found[name] = outcome(session, owner, planted) | {

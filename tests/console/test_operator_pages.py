@@ -204,7 +204,7 @@ def test_what_is_too_close_to_the_exam_is_shown_beside_its_ticket_wherever_peopl
         owner = shop_of(session)
         asked = "Order 250: how long have I got to return it?"
         word = corrected(session, owner, asked, "31 days.", "c-x")
-        sft, _ = datasets.freeze(session, owner)
+        sft, *_ = freezing.freeze(session, owner)
     path = "/console/shop/datasets/near-copies"
     assert f'href="{path}">too close to an exam ticket' in olga.get(
         f"/console/shop/datasets/{sft.name}"

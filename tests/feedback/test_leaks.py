@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import Session, select
 
-from feedback import corrections, datasets, leaks, tickets
+from feedback import corrections, datasets, freezing, leaks, tickets
 from feedback.near_copies import Method, Near
 from feedback.tables import Assistant, Feedback, FeedbackKind, Role, Ticket
 from feedback.trust_tables import NearCopy
@@ -33,7 +33,7 @@ def test_a_freeze_leaves_the_pairs_it_left_out_the_most_similar_first(
     corrected(session, assistant, NIGHT.replace("smells", "smels"), "Air it.")
     corrected(session, assistant, NIGHT, "Air it.")
     corrected(session, assistant, SHOES, "Only in duck yellow.")
-    sft, _ = datasets.freeze(session, assistant)
+    sft, *_ = freezing.freeze(session, assistant)
     assert [item.prompt[-1]["content"] for item in datasets.items(session, sft)] == [SHOES]
     assert sft.counts["ticket_near_copy"] == 3
     found = shown(session, assistant)
@@ -54,9 +54,9 @@ def test_freezing_again_keeps_the_rows_and_what_is_no_longer_close_goes(
     ticket(session, assistant, "t1", NIGHT)
     far = corrected(session, assistant, SPOON, "None.")
     near = corrected(session, assistant, NIGHT, "Air it.")
-    datasets.freeze(session, assistant)
+    freezing.freeze(session, assistant)
     before = session.exec(select(NearCopy)).all()
-    datasets.freeze(session, assistant)
+    freezing.freeze(session, assistant)
     assert session.exec(select(NearCopy)).all() == before
     assert [row.feedback_id for row in before] == [near.id]
     owner = session.exec(select(Ticket)).one()
@@ -78,7 +78,7 @@ def test_a_retired_ticket_and_words_taken_back_are_no_longer_shown(
     ticket(session, assistant, "t2", SPOON)
     corrected(session, assistant, NIGHT, "Air it.")
     word = corrected(session, assistant, SPOON, "None.")
-    datasets.freeze(session, assistant)
+    freezing.freeze(session, assistant)
     assert len(shown(session, assistant)) == 2
     tickets.retire(session, gone)
     assert shown(session, assistant) == [(SPOON, SPOON, "trigrams")]
@@ -95,7 +95,7 @@ def test_a_demonstration_is_shown_with_the_question_it_answers(
     corrections.give(
         session, asked.id, FeedbackKind.DEMONSTRATION, "mara", Role.AGENT, text="Air it."
     )
-    datasets.freeze(session, assistant)
+    freezing.freeze(session, assistant)
     [pair] = leaks.pairs(session, assistant)
     assert (pair.question, pair.conversation_id) == (NIGHT, asked.conversation_id)
 
@@ -106,7 +106,7 @@ def test_an_answer_in_the_words_of_a_reference_is_no_leak(
     """House wording is what is to be learned; only questions are compared."""
     ticket(session, assistant, "t1", NIGHT)
     corrected(session, assistant, SHOES, "So.")
-    sft, _ = datasets.freeze(session, assistant)
+    sft, *_ = freezing.freeze(session, assistant)
     assert sft.train_rows + sft.validation_rows == 1
 
 
@@ -115,7 +115,7 @@ def test_pairs_of_one_assistant_are_not_anothers(
 ) -> None:
     ticket(session, assistant, "t1", NIGHT)
     corrected(session, assistant, NIGHT, "Air it.")
-    datasets.freeze(session, assistant)
+    freezing.freeze(session, assistant)
     other = Assistant(name="other", title="Other", base_model="embedded")
     session.add(other)
     session.flush()
