@@ -1,5 +1,6 @@
 """`understudy feedback assistants`: make an assistant, look at it, change its prompt."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from feedback.assistant_file import AssistantFile
 from feedback.assistants import SwapPolicy
 from feedback.database import reading, writing
 from feedback.errors import Invalid
-from feedback.learning import learning_of
+from feedback.learning import Learning, learning_of
 from feedback.printing import JsonOption, examples, print_record, print_records, say
 from feedback.tables import Assistant
 
@@ -137,6 +138,46 @@ def set_prompt(
         subject = f"{owner.name}: prompt"
         audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
     say(f"Version {version} of the prompt of {name!r} is in force.")
+
+
+@app.command(
+    "set-learning",
+    epilog=examples(
+        "understudy feedback assistants set-learning shop held_out_percent=20 --by mara",
+        "understudy feedback assistants set-learning shop "
+        '\'patterns={"ORDER_NUMBER": "PP-[0-9]{6}"}\' rows_per_author=null --by mara',
+    ),
+)
+def set_learning(
+    name: Annotated[str, typer.Argument(help="The assistant's name.")],
+    rules: Annotated[
+        list[str],
+        typer.Argument(help="NAME=VALUE, the value in JSON; `assistants show` prints the names."),
+    ],
+    by: By,
+) -> None:
+    """How an assistant learns: what is held out, limited, held and kept, and what counts as personal."""
+    with writing() as session:
+        owner = assistants.get(session, name)
+        wanted = {**owner.learning, **dict(_rule(each) for each in rules)}
+        changed = assistants.change(session, owner, learning=wanted)
+        if changed:
+            before, after = changed["learning"]
+            told = {"before": before, "after": after, "by": by}
+            subject = f"{owner.name}: learning"
+            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+    say(f"{name}: {changed['learning'][1]}." if changed else "Nothing was different.")
+
+
+def _rule(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if name not in Learning.model_fields or not equals:
+        known = ", ".join(Learning.model_fields)
+        raise Invalid(f"Found {text!r}; expected NAME=VALUE with one of these names: {known}.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise Invalid(f"Found {value!r} for {name}; expected JSON, such as 20 or null.") from None
 
 
 @app.command(

@@ -12,6 +12,7 @@ from feedback import (
     corrections,
     database,
     give_commands,
+    hold_commands,
     key_commands,
 )
 from feedback.assistant_commands import app as assistant_app
@@ -51,6 +52,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(give_commands.app, name="give")
 app.add_typer(dataset_app, name="datasets")
 app.add_typer(ticket_app, name="tickets")
+app.add_typer(hold_commands.app, name="holds")
 app.add_typer(staff_app, name="staff")
 app.add_typer(sites_app, name="sites")
 app.add_typer(audit_app, name="audit")

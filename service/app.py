@@ -21,6 +21,7 @@ from service import (
     chat,
     desk_api,
     feedback_api,
+    holds_api,
     openai_api,
     operator_api,
     people_api,
@@ -63,6 +64,7 @@ DOORS = (
     review_api,
     openai_api,
     feedback_api,
+    holds_api,
     prune_api,  # before the operators', where /v1/adapters/{name} would take its path
     operator_api,
     people_api,

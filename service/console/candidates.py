@@ -165,7 +165,7 @@ def reject(request: Request, here: Operator, name: str, reason: Reason = "") -> 
             raise Conflict(f"{name!r} came from no cycle, so nothing waits for a decision on it.")
         cycles.reject(session, cycle, here.caller.name, why)
         _note(session, here, "adapter.reject", name, reason=why)
-    return forms.back(here, f"candidates/{name}", "rejected")
+    return forms.back(here, f"candidates/{name}", "candidate_rejected")
 
 
 def own_adapter(session: Session, here: Seat, name: str) -> Adapter:

@@ -12,6 +12,7 @@ from service.console import (
     cycles,
     datasets,
     history,
+    holds,
     home,
     inbox,
     learned,
@@ -42,6 +43,7 @@ PAGES = (
     trials,
     candidates,
     history,
+    holds,  # before datasets: their path would be a dataset's name
     datasets,
     tickets,
     settings,

@@ -12,7 +12,9 @@ from service.console.session import Seat
 DONE = {
     "promoted": "Done. The engines were seen to compute it, and new conversations speak with it.",
     "waits": "Asked for. It goes live by itself once enough engines were seen to compute it.",
-    "rejected": "The candidate was rejected. Live stays as it is.",
+    "candidate_rejected": "The candidate was rejected. Live stays as it is.",
+    "released": "Released. What was said so far teaches from the next cycle on.",
+    "rejected": "Rejected. What was said so far never teaches; it stays on record.",
     "trial_started": "The trial has begun, and waits until an engine was seen to compute the candidate.",
     "trial_stopped": "The trial has ended. New conversations speak with what is live.",
     "accepted": "The question is a ticket now, with your answer as its reference.",

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlmodel import Session
 
 from feedback import assistants, audit, processes
@@ -12,6 +12,7 @@ from feedback.conversations import check_text
 from feedback.database import reading, writing
 from feedback.desk import Day, Desk, check_desk, desk_of
 from feedback.errors import Invalid
+from feedback.learning import learning_of
 from service.console import forms
 from service.console.differences import word_diff
 from service.console.pages import page
@@ -21,6 +22,8 @@ from service.permissions import OPERATORS
 router = APIRouter(prefix="/console/{assistant}/settings", include_in_schema=False)
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 Field = Annotated[str, Form()]
+ALL = "all"
+"""What stands in a field for a limit that does not hold."""
 
 
 @router.get("")
@@ -45,6 +48,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         sampling=assistants.sampling_of(here.desk),
         gate=assistants.gate_of(here.desk),
         swap=assistants.swap_policy_of(here.desk),
+        learning=learning_of(here.desk),
         desk=desk,
         hours=_hours_shown(desk),
         rules="\n".join(f"{rule.name}: {', '.join(rule.phrases)}" for rule in desk.rules),
@@ -133,6 +137,57 @@ def set_swap(
     )
     policy = {"move_after_minutes": minutes, "leave_withdrawn": leave_withdrawn == "yes"}
     return _change(request, here, swap=policy)
+
+
+class LearningForm(BaseModel):
+    """The form of how an assistant learns, as browsers send it; an empty field is the default."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    held_out_percent: str = ""
+    held_out_most: str = ""
+    held_out_seals: str = ""
+    sealed_percent: str = ""
+    replay_percent: str = ""
+    rows_per_author: str = ""
+    rows_per_customer: str = ""
+    rows_per_topic: str = ""
+    author_weights: str = ""
+    topic_weights: str = ""
+    longest_times: str = ""
+    patterns: str = ""
+    redact_before_storage: str = ""
+    keep_conversations_days: str = ""
+    author_rows_a_day: str = ""
+    one_sided_from: str = ""
+
+    def learning(self) -> dict[str, Any]:
+        """What it says, as the assistant keeps it."""
+        given: dict[str, Any] = {}
+        for name, text in self.model_dump().items():
+            if name in ("author_weights", "topic_weights", "patterns"):
+                given[name] = dict(_named(line) for line in forms.lines_of(text))
+            elif name == "redact_before_storage":
+                given[name] = text == "yes"
+            elif text.strip():
+                given[name] = None if text.strip() == ALL else text.strip()
+        return given
+
+
+@router.post("/learning")
+def set_learning(
+    request: Request, here: Operator, form: Annotated[LearningForm, Form()]
+) -> Response:
+    """What is held out, limited, held and kept."""
+    return _change(request, here, learning=form.learning())
+
+
+def _named(line: str) -> tuple[str, str]:
+    """A line such as ORDER_NUMBER: PP-[0-9]{6}."""
+    name, colon, value = line.partition(":")
+    if not colon or not value.strip():
+        raise Invalid(f"Found the line {line!r}; expected a name, a colon and a value.")
+    return name.strip(), value.strip()
 
 
 class DeskForm(BaseModel):

@@ -26,7 +26,7 @@ def test_a_dataset_shows_its_rows_and_where_they_came_from(olga: httpx.Client, s
     teach(shop)
     train(shop)
     with reading(shop.database) as session:
-        _, sft = sorted(datasets.every(session, shop_of(session)), key=lambda one: one.kind)
+        *_, sft = sorted(datasets.every(session, shop_of(session)), key=lambda one: one.kind)
     assert sft.name in olga.get("/console/shop/datasets").text
     shown = olga.get(f"/console/shop/datasets/{sft.name}").text
     assert shown.count("a correction by") == 6
@@ -177,7 +177,7 @@ def test_two_datasets_are_compared_with_what_came_and_what_went(
     teach(shop)
     train(shop)
     with writing(shop.database) as session:
-        _, older = sorted(datasets.every(session, shop_of(session)), key=lambda one: one.kind)
+        *_, older = sorted(datasets.every(session, shop_of(session)), key=lambda one: one.kind)
         word = corrections.that_teach(session, shop_of(session).id)[0][0]
         corrections.withdraw(session, word.id, word.author)
         corrected(session, shop_of(session), "Do you mend umbrellas?", "Yes, ribs too.", "c-new")

@@ -87,6 +87,8 @@ OF_OPERATORS = [
     "POST prune",
     "GET datasets",
     "GET datasets/near-copies",
+    "GET datasets/holds",
+    "POST datasets/holds/{hold_id}",
     "GET datasets/{name}",
     "GET datasets/{name}/diff/{newer}",
     "GET tickets",
@@ -100,6 +102,7 @@ OF_OPERATORS = [
     "POST settings/loop",
     "POST settings/swap",
     "POST settings/desk",
+    "POST settings/learning",
 ]
 OF_ADMINS = [
     "POST people",
@@ -157,6 +160,8 @@ SENT: dict[str, dict[str, str]] = {
         "min_tickets": "6",
     },
     "POST settings/desk": DESK,
+    "POST settings/learning": {"held_out_percent": "15"},
+    "POST datasets/holds/{hold_id}": {"outcome": "released"},
 }
 """What a form holds, so that an act is refused for who does it and not for what was left out."""
 

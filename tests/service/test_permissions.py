@@ -70,6 +70,8 @@ EXPECTED = {
     "GET /v1/datasets": STAFF,
     "GET /v1/datasets/{name}/diff/{newer}": STAFF,
     "GET /v1/near-copies": OPERATORS,
+    "GET /v1/holds": OPERATORS,
+    "POST /v1/holds/{hold_id}": OPERATORS,
     "GET /v1/tickets": STAFF,
     "POST /v1/tickets": OPERATORS,
     "GET /v1/conversations": EVERYONE,
@@ -126,6 +128,7 @@ SENT: dict[str, dict[str, Any]] = {
         "assistant": "{assistant}",
         "reference": "You may.",
     },
+    "POST /v1/holds/{hold_id}": {"outcome": "released", "assistant": "{assistant}"},
     "POST /v1/tickets": {
         "assistant": "{assistant}",
         "name": "of {conversation_id}",

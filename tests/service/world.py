@@ -18,6 +18,7 @@ from feedback.ids import new_id
 from feedback.settings import feedback_settings
 from feedback.swap_tables import TicketProposal, Trial, TrialKind
 from feedback.tables import Assistant, Conversation, FeedbackKind, Role
+from feedback.trust_tables import Hold
 from service import visitors
 from service.kept_secret import kept_secret
 from tests.console.trained import Trained, add_tickets, teach, train
@@ -99,7 +100,10 @@ class World:
             share=0.01, started_by=author, reason="to see it",
         )  # fmt: skip
         proposal = TicketProposal(assistant_id=owner.id, message_id=answer.id, why="It went wrong.")
-        session.add_all([review, trial, proposal])
+        hold = Hold(
+            assistant_id=owner.id, author=f"author {self.made}", reason="It came in a flood."
+        )
+        session.add_all([review, trial, proposal, hold])
         session.flush()
         return {
             "{conversation_id}": talk.id,
@@ -110,6 +114,7 @@ class World:
             "{review_id}": review.id,
             "{trial_id}": trial.id,
             "{proposal_id}": proposal.id,
+            "{hold_id}": hold.id,
         }
 
     def _people(self, session: Session, owner: Assistant) -> dict[str, str]:
