@@ -103,8 +103,12 @@ def _give(
             session, message_id, kind, author, Role.AGENT, value, reason, text, note
         )
         _note(session, f"feedback.{kind}", word)
+        review = reviews.heard(session, word)
+        is_disputed = review is not None and bool(reviews.in_dispute(session, review))
     replaced = f"; it replaces {word.supersedes_id}" if word.supersedes_id else ""
     say(f"Recorded the {kind} {word.id} by {author!r}{replaced}.")
+    if is_disputed:
+        say("A colleague says otherwise: neither word teaches until a third person decides.")
 
 
 def _note(session: Session, act: str, word: Feedback) -> None:

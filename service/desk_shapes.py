@@ -7,6 +7,7 @@ from pydantic import Field
 
 from feedback.desk_tables import Handover, Recheck, Review, Verdict
 from feedback.learned import Learned
+from feedback.reliability import Figures, Person
 from feedback.tables import Conversation, FlagReason
 from service.shapes import AnswerOut, FeedbackOut, MessageOut, Shape
 
@@ -106,6 +107,57 @@ class ReviewOut(Shape):
         """The public side of a review's row."""
         names = set(cls.model_fields) - {"answer"}
         return cls(**{n: getattr(review, n) for n in names}, answer=answer)
+
+
+class ReliabilityOut(Shape):
+    """How often one person's verdicts are right, as far as answers that others judged too can tell."""
+
+    author: str
+    items: int = Field(description="Answers of the queue that others judged, too.")
+    agreed: int = Field(description="Of the others' verdicts on them, how many said the same.")
+    others: int
+    accuracy: float | None = Field(
+        description="Estimated share of right verdicts, 0 to 1; null: too few answers."
+    )
+    low: float | None = Field(description="Its 95 % interval.")
+    high: float | None
+
+    @classmethod
+    def of(cls, person: Person) -> Self:
+        """The public side of a person's figures."""
+        return cls(**{name: getattr(person, name) for name in cls.model_fields})
+
+
+class AgreementOut(Shape):
+    """How far people agree about answers that two of them judged, each without the other."""
+
+    items: int = Field(description="Answers drawn for two people and judged by both.")
+    agreed: int = Field(description="Of them: both said the same, two corrections included.")
+    alpha: float | None = Field(
+        description="Krippendorff's alpha of approved, corrected and flagged: 1 is full agreement, 0 what "
+        "chance would give. Null where all verdicts are of one kind."
+    )
+    low: float | None = Field(description="Its 95 % bootstrap interval.")
+    high: float | None
+    both_corrected: int
+    same_correction: int = Field(description="Of those both corrected: with the same answer.")
+    verdicts: dict[str, int] = Field(description="How often each verdict was given.")
+    is_few: bool = Field(description="Whether there are too few answers for this to mean much.")
+    label_noise: float | None = Field(
+        description="Estimated share of preference pairs that are upside down, which DPO's robust loss "
+        "expects; null: too few corrections."
+    )
+    people: list[ReliabilityOut] = Field(description="An agent finds only themselves here.")
+
+    @classmethod
+    def of(cls, found: Figures) -> Self:
+        """The public side of an assistant's figures."""
+        names = set(cls.model_fields) - {"label_noise", "people"}
+        return cls(
+            **{name: getattr(found.agreement, name) for name in names},
+            label_noise=found.noise.epsilon,
+            people=[ReliabilityOut.of(one) for one in found.people],
+        )
 
 
 class RecheckOut(Shape):

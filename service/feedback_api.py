@@ -106,6 +106,7 @@ def _give(
         )
         if role != Role.CUSTOMER:
             _note(session, caller, conversation.assistant_id, f"feedback.{kind}", row)
+        reviews.heard(session, row)
         return FeedbackOut.of(row)
 
 

@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections, learned, reviews
+from feedback import audit, conversations, corrections, learned, reliability, reviews
 from feedback.database import reading, writing
 from feedback.desk_tables import Staff, Verdict
 from feedback.errors import NotFound
 from feedback.tables import Feedback, FeedbackKind, Role
 from service.desk_api import note
-from service.desk_shapes import LearnedOut, NewVerdict, RecheckOut, ReviewOut
+from service.desk_shapes import AgreementOut, LearnedOut, NewVerdict, RecheckOut, ReviewOut
 from service.permissions import (
     STAFF,
     Caller,
@@ -94,6 +94,16 @@ def feedback_of(
         text=new.text,
         note=new.note,
     )
+
+
+@router.get("/agreement")
+def read_agreement(request: Request, caller: OfStaff, assistant: str | None = None) -> AgreementOut:
+    """How far people agree, and how reliable each is; an agent sees only their own reliability."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        found = reliability.figures(session, owner)
+        sees_all = caller.role_at(owner.id) in (Role.OPERATOR, Role.ADMIN)
+        return AgreementOut.of(found.seen_by(caller.name, sees_all))
 
 
 @router.get("/learned")

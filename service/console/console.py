@@ -6,6 +6,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from service.console import (
+    agreement,
     audit_log,
     candidates,
     conversation,
@@ -49,6 +50,7 @@ PAGES = (
     conversation,
     review,
     learned,
+    agreement,
 )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 
-from feedback import adapters, conversations, corrections, handovers, inbox
+from feedback import adapters, conversations, corrections, handovers, inbox, reviews
 from feedback.database import reading, writing
 from feedback.desk import desk_of
 from feedback.desk_tables import Handover, HandoverOutcome, Staff
@@ -356,6 +356,8 @@ def judge(
         answer, conversation = judging.message_here(session, here, message_id)
         onward = _onward(session, here, conversation, view)
         row = judging.give(session, here, answer, judging.verdict_of(verdict), reason, text, note)
+        if row is not None:
+            reviews.heard(session, row)
     given = urlencode({"given": row.id}) if row else ""
     return RedirectResponse(f"{onward}{'&' if '?' in onward else '?'}{given}", 303)
 

@@ -64,6 +64,7 @@ OF_STAFF = [
     "POST reviews/{review_id}/assign",
     "GET learned",
     "GET learned/list",
+    "GET agreement",
     "POST feedback/{feedback_id}/rechecks",
 ]
 OF_OPERATORS = [
