@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
+from feedback import policies
 from feedback.assistants import prompt_in_force
 from feedback.conversations import customer_names, messages_of_all
 from feedback.corrections import staff_reasons, that_teach
@@ -45,6 +46,7 @@ FILTERS = {
     "feedback": "corrections, approvals and demonstrations in force",
     "disputed": "two reviewers disagree, and no third has decided yet",
     "outvoted": "a third reviewer has decided otherwise",
+    "policy_retired": "rests on a policy that was retired",
     "outdated": "replaced by a newer word on the same question",
     "ticket_conversation": "from a conversation that an exam ticket came from",
     "ticket_customer": "from a customer of an exam ticket",
@@ -147,10 +149,14 @@ def _newest_per_question(
     """Of several people's words on one answer, the newest counts; of reviewers, those that stand."""
     newest: dict[str, Taught] = {}
     words = that_teach(session, assistant.id)
+    gone = policies.retired(session, assistant)
     in_dispute = withheld(session, assistant, ((word, message) for word, message, _ in words))
     for taught in words:
         counts["feedback"] += 1
         feedback, message, _ = taught
+        if feedback.policy_id in gone:
+            counts["policy_retired"] += 1
+            continue
         if feedback.id in in_dispute:
             counts[in_dispute[feedback.id]] += 1
             continue

@@ -25,6 +25,7 @@ from feedback.tables import (
     Message,
     Role,
 )
+from feedback.trust_tables import Policy
 
 SAME = 0.6
 """Two corrections at least this similar say the same."""
@@ -176,11 +177,16 @@ def _judged(word: Feedback) -> Judged:
 
 
 def _are_judgements() -> tuple[bool, ...]:
-    """Words of staff in force that say whether an answer is right, for a query."""
+    """Words of staff in force that say whether an answer is right, for a query.
+
+    What rests on a retired policy takes no side: it was right under a rule that is gone.
+    """
+    gone = select(Policy.id).where(col(Policy.retired_at).is_not(None))
     return (
         col(Feedback.kind).in_(list(SAYS)),
         Feedback.state == FeedbackState.ACTIVE,
         Feedback.author_role != Role.CUSTOMER,
+        or_(col(Feedback.policy_id).is_(None), col(Feedback.policy_id).not_in(gone)),
     )  # type: ignore[return-value]
 
 
@@ -205,6 +211,7 @@ def _verdicts(
     assistant: Assistant, several: SelectOfScalar[str], message_ids: list[str] | None
 ) -> SelectOfScalar[tuple[Review, ReviewVerdict | None, str, str | None]]:
     """Reviews that two or more people have to do with, once for each verdict, oldest first."""
+    gone = select(Policy.id).where(col(Policy.retired_at).is_not(None))
     query = (
         select(Review, ReviewVerdict, Staff.email, Feedback.text)
         .outerjoin(ReviewVerdict, col(ReviewVerdict.review_id) == Review.id)
@@ -213,6 +220,7 @@ def _verdicts(
         .where(
             Review.assistant_id == assistant.id,
             or_(Review.verdicts_needed >= 2, col(Review.message_id).in_(several)),
+            or_(col(Feedback.policy_id).is_(None), col(Feedback.policy_id).not_in(gone)),
         )
         .order_by(col(ReviewVerdict.created_at), col(ReviewVerdict.id))
     )

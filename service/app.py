@@ -24,6 +24,7 @@ from service import (
     openai_api,
     operator_api,
     people_api,
+    policies_api,
     prune_api,
     review_api,
     trial_api,
@@ -60,6 +61,7 @@ STATUS: dict[type[Exception], int] = {
 DOORS = (
     chat,
     desk_api,
+    policies_api,
     review_api,
     openai_api,
     feedback_api,

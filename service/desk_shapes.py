@@ -7,8 +7,10 @@ from pydantic import Field
 
 from feedback.desk_tables import Handover, Recheck, Review, Verdict
 from feedback.learned import Learned
+from feedback.policies import Rests
 from feedback.reliability import Figures, Person
 from feedback.tables import Conversation, FlagReason
+from feedback.trust_tables import Policy
 from service.shapes import AnswerOut, FeedbackOut, MessageOut, Shape
 
 
@@ -88,6 +90,7 @@ class NewVerdict(Shape):
     text: str | None = Field(None, description="For `corrected`: the right answer.")
     reason: FlagReason | None = Field(None, description="For `flagged`: what is wrong.")
     note: str | None = Field(None, max_length=2000)
+    policy: str | None = Field(None, description="The rule of the house that it rests on, by name.")
 
 
 class ReviewOut(Shape):
@@ -157,6 +160,53 @@ class AgreementOut(Shape):
             **{name: getattr(found.agreement, name) for name in names},
             label_noise=found.noise.epsilon,
             people=[ReliabilityOut.of(one) for one in found.people],
+        )
+
+
+class NewPolicy(Shape):
+    """A rule of the house."""
+
+    name: str = Field(min_length=1, max_length=80)
+    text: str
+    assistant: str | None = None
+
+
+class LearnedFromOut(Shape):
+    """An adapter that learned from a policy's words."""
+
+    adapter: str
+    words: int
+    is_live: bool
+
+
+class PolicyOut(Shape):
+    """A rule of the house, and what rests on it."""
+
+    id: str
+    name: str
+    text: str
+    created_by: str
+    created_at: datetime
+    retired_by: str | None
+    retired_at: datetime | None
+    words: int = Field(
+        description="Feedback in force that rests on it; retired, it does not teach."
+    )
+    tickets: int = Field(description="Tickets that rest on it; retired, they are not asked.")
+    adapters: list[LearnedFromOut] = Field(description="To examine again once it is retired.")
+
+    @classmethod
+    def of(cls, policy: Policy, rests: Rests) -> Self:
+        """The public side of a policy's row, with what rests on it."""
+        names = set(cls.model_fields) - {"words", "tickets", "adapters"}
+        return cls(
+            **{name: getattr(policy, name) for name in names},
+            words=rests.words,
+            tickets=rests.tickets,
+            adapters=[
+                LearnedFromOut(adapter=each.adapter.name, words=each.words, is_live=each.is_live)
+                for each in rests.adapters
+            ],
         )
 
 

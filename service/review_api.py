@@ -93,6 +93,7 @@ def feedback_of(
         reason=new.reason,
         text=new.text,
         note=new.note,
+        policy=new.policy,
     )
 
 

@@ -145,6 +145,7 @@ class NewCorrection(Shape):
 
     text: str
     note: str | None = Field(None, max_length=2000)
+    policy: str | None = Field(None, description="The rule of the house that it rests on, by name.")
 
 
 class NewApproval(Shape):
@@ -167,6 +168,7 @@ class FeedbackOut(Shape):
     author_role: str
     state: str
     supersedes_id: str | None
+    policy_id: str | None = Field(description="The rule of the house that it rests on.")
     created_at: datetime
 
     @classmethod
@@ -405,6 +407,9 @@ class NewTicket(Shape):
     must_not_say: list[str] = []
     topic: str | None = Field(None, max_length=120)
     customer: str | None = Field(None, max_length=200)
+    policy: str | None = Field(
+        None, description="The rule of the house that the reference rests on, by name."
+    )
 
 
 class TicketOut(Shape):
@@ -416,6 +421,7 @@ class TicketOut(Shape):
     reference: str
     must_say: list[str]
     must_not_say: list[str]
+    policy_id: str | None
 
     @classmethod
     def of(cls, ticket: Ticket) -> Self:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections, reviews
+from feedback import audit, conversations, corrections, policies, reviews
 from feedback.desk_tables import Verdict
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
@@ -64,6 +64,7 @@ def give(
     reason: str,
     text: str,
     note: str,
+    policy: str = "",
 ) -> Feedback | None:
     """Keep a verdict as the feedback it is. A correction also flags what was wrong."""
     if verdict == Verdict.SKIPPED:
@@ -84,6 +85,7 @@ def give(
         FeedbackKind.CORRECTION,
         text=text.replace("\r\n", "\n"),
         note=note.strip(),
+        policy=policy,
     )
 
 
@@ -95,6 +97,7 @@ def _word(
     reason: FlagReason | None = None,
     text: str | None = None,
     note: str | None = None,
+    policy: str | None = None,
 ) -> Feedback:
     row = corrections.give(
         session,
@@ -105,6 +108,7 @@ def _word(
         reason=reason,
         text=text,
         note=note or None,
+        policy=policy or None,
     )
     record(session, here, f"feedback.{kind}", f"message {answer.id}", feedback=row.id)
     return row
@@ -153,7 +157,8 @@ def adopt(session: Session, here: Seat, answer: Message, feedback_id: str) -> Fe
     for row in said:
         if row.kind == FeedbackKind.FLAG and row.author == theirs.author:
             _word(session, here, answer, FeedbackKind.FLAG, reason=row.reason)
-    return _word(session, here, answer, FeedbackKind.CORRECTION, text=theirs.text)
+    policy = policies.by_id(session, theirs.policy_id).name if theirs.policy_id else None
+    return _word(session, here, answer, FeedbackKind.CORRECTION, text=theirs.text, policy=policy)
 
 
 def withdraw(session: Session, here: Seat, feedback_id: str) -> Conversation:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 
-from feedback import adapters, conversations, reviews
+from feedback import adapters, conversations, policies, reviews
 from feedback.database import reading, writing
 from feedback.desk import desk_of
 from feedback.desk_tables import Staff, Verdict
@@ -70,6 +70,7 @@ def _shown(session: Session, here: Seat, item: Item | None) -> dict[str, Any]:
         "why": WHY[item.review.source],
         "said_of_it": reviews.in_dispute(session, item.review),
         "reasons": list(FlagReason),
+        "policies": policies.every(session, here.desk),
     }
 
 
@@ -105,6 +106,7 @@ def judge(
     text: Given = "",
     note: Given = "",
     adopts: Given = "",
+    policy: Given = "",
 ) -> Response:
     """This person's verdict; the next answer comes. `adopts`: the correction of one side of a dispute."""
     with writing(request.app.state.database) as session:
@@ -113,7 +115,7 @@ def judge(
         if adopts and made == Verdict.CORRECTED:
             row: Feedback | None = judging.adopt(session, here, item.answer, adopts)
         else:
-            row = judging.give(session, here, item.answer, made, reason, text, note)
+            row = judging.give(session, here, item.answer, made, reason, text, note, policy)
         reviews.judge(session, item.review, here.person, made, row)
         subject = f"conversation {item.conversation.id}"
         judging.record(session, here, "review.judge", subject, verdict=str(made))

@@ -93,6 +93,10 @@ OF_OPERATORS = [
     "POST tickets",
     "POST tickets/retire",
     "POST tickets/proposed/{proposal_id}",
+    "GET policies",
+    "POST policies",
+    "POST policies/{policy_id}/retire",
+    "POST policies/{policy_id}/restore",
     "GET settings",
     "POST settings/prompt",
     "POST settings/answers",
@@ -148,6 +152,7 @@ SENT: dict[str, dict[str, str]] = {
         "reference": "You may.",
     },
     "POST tickets/retire": {"name": "{ticket}"},
+    "POST policies": {"name": "for {conversation_id}", "text": "Be kind."},
     "POST settings/prompt": {"text": "You are kind."},
     "POST settings/answers": {"temperature": "0", "top_p": "1", "max_tokens": "64"},
     "POST settings/gate": {
