@@ -170,6 +170,26 @@ def fill_reviews(assistant: AssistantOption = None, as_json: JsonOption = False)
     print_record({str(source): count for source, count in added.items()}, as_json)
 
 
+@app.command(epilog=examples("understudy feedback desk disputes"))
+def disputes(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """Answers about which people disagree: nothing said of them teaches until a third decides."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        rows = [
+            {
+                "answer": item.answer.id,
+                "conversation": item.conversation.id,
+                "since": item.review.created_at,
+                "author": one.author,
+                "verdict": one.verdict,
+                "said": one.text if as_json else short(one.text),
+            }
+            for item in reviews.disputed(session, owner)
+            for one in reviews.in_dispute(session, item.review)
+        ]
+    print_records(rows, as_json, "Nobody disagrees about an answer right now.")
+
+
 @app.command(
     epilog=examples(
         "understudy feedback desk agreement", "understudy feedback desk agreement --json"

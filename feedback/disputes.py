@@ -165,6 +165,8 @@ def sides(
         .where(*_are_judgements(), col(Feedback.message_id).in_(several))
         .order_by(col(Feedback.created_at), col(Feedback.id))
     )
+    if message_ids is not None and len(message_ids) <= QUERY_IDS:
+        words = words.where(col(Feedback.message_id).in_(message_ids))
     for word in session.exec(words):
         found.setdefault(word.message_id, Sides()).hear(_judged(word))
     return found

@@ -1,11 +1,13 @@
 """What the API says of the desk: lists of conversations, hand-overs, reviews, what was learned."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
 from pydantic import Field
 
 from feedback.desk_tables import Handover, Recheck, Review, Verdict
+from feedback.disputes import Judged
 from feedback.learned import Learned
 from feedback.policies import Rests
 from feedback.reliability import Figures, Person
@@ -93,6 +95,20 @@ class NewVerdict(Shape):
     policy: str | None = Field(None, description="The rule of the house that it rests on, by name.")
 
 
+class SideOut(Shape):
+    """What one side of a disagreement says of an answer."""
+
+    author: str
+    verdict: str
+    text: str = Field(description="For `corrected`: the answer it should have given.")
+    at: datetime
+
+    @classmethod
+    def of(cls, side: Judged) -> Self:
+        """The public side of a verdict."""
+        return cls(**{name: getattr(side, name) for name in cls.model_fields})
+
+
 class ReviewOut(Shape):
     """An answer under review."""
 
@@ -104,12 +120,14 @@ class ReviewOut(Shape):
     created_at: datetime
     done_at: datetime | None
     answer: AnswerOut
+    sides: list[SideOut] = Field(description="Who disagrees about it, if anybody: yours decides.")
 
     @classmethod
-    def of(cls, review: Review, answer: AnswerOut) -> Self:
-        """The public side of a review's row."""
-        names = set(cls.model_fields) - {"answer"}
-        return cls(**{n: getattr(review, n) for n in names}, answer=answer)
+    def of(cls, review: Review, answer: AnswerOut, judged: Sequence[Judged] = ()) -> Self:
+        """The public side of a review's row, with the sides of a disagreement."""
+        names = set(cls.model_fields) - {"answer", "sides"}
+        sides = [SideOut.of(one) for one in judged]
+        return cls(**{n: getattr(review, n) for n in names}, answer=answer, sides=sides)
 
 
 class ReliabilityOut(Shape):

@@ -16,6 +16,7 @@ from feedback.tables import Feedback, FeedbackKind, Role
 from service.desk_api import note
 from service.desk_shapes import AgreementOut, LearnedOut, NewVerdict, RecheckOut, ReviewOut
 from service.permissions import (
+    OPERATORS,
     STAFF,
     Caller,
     allow,
@@ -27,6 +28,7 @@ from service.permissions import (
 from service.shapes import AnswerOut
 
 router = APIRouter(prefix="/v1", tags=["desk"])
+Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
 
 
@@ -53,7 +55,22 @@ def next_review(
             return None
         subject = f"review {item.review.id}"
         audit.record(session, caller.actor(owner.id), "review.take", subject, owner.id)
-        return ReviewOut.of(item.review, AnswerOut.of(item.answer))
+        return _review_out(session, item)
+
+
+@router.get("/disputes")
+def list_disputes(
+    request: Request, caller: Operator, assistant: str | None = None
+) -> list[ReviewOut]:
+    """Answers about which people disagree, oldest first; nothing said of them teaches until it is decided."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [_review_out(session, item) for item in reviews.disputed(session, owner)]
+
+
+def _review_out(session: Session, item: reviews.Item) -> ReviewOut:
+    sides = reviews.in_dispute(session, item.review)
+    return ReviewOut.of(item.review, AnswerOut.of(item.answer), sides)
 
 
 @router.post("/reviews/{review_id}/verdicts", status_code=201)

@@ -73,6 +73,9 @@ def test_the_api_says_the_same_to_each(shop: Shop, mara: httpx.Client, olga: htt
     assert (found["items"], found["agreed"], found["same_correction"]) == (10, 9, 9)
     assert [one["author"] for one in found["people"]] == ["mara@example.com", "nils@example.com"]
     assert found["alpha"] is None and found["label_noise"] is None
+    with shop.client("operator") as client:
+        [dispute] = client.get("/v1/disputes").json()
+        assert [side["text"] for side in dispute["sides"]] == [YES, NO]
     with shop.client("agent") as client:  # a script's key: it is nobody
         assert client.get("/v1/agreement").json()["people"] == []
 

@@ -251,7 +251,7 @@ def test_with_another_assistants_ids_ones_own_pages_say_what_they_say_of_made_up
             assert without_ids(said, real) == without_ids(of_made_up, other), (name, who)
 
 
-OF_BODIES = {"POST people", "POST tickets"}
+OF_BODIES = {"POST people", "POST policies", "POST tickets"}
 """Their forms hold what is to be, not the id of what is."""
 
 

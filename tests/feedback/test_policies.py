@@ -219,3 +219,8 @@ def test_on_the_command_line(assistant: Assistant, database_engine: Engine) -> N
     told = feedback("give", "approve", message_id, "--author", "nils")
     assert "neither word teaches until a third person decides" in told
     assert as_json(commands.app, "desk", "agreement")["items"] == 0
+    sides = as_json(commands.app, "desk", "disputes")
+    assert [(one["author"], one["verdict"]) for one in sides] == [
+        ("mara", "corrected"),
+        ("nils", "approved"),
+    ]

@@ -91,6 +91,7 @@ EXPECTED = {
     "POST /v1/reviews/next": STAFF,
     "POST /v1/reviews/{review_id}/verdicts": STAFF,
     "GET /v1/agreement": STAFF,
+    "GET /v1/disputes": OPERATORS,
     "GET /v1/learned": STAFF,
     "POST /v1/feedback/{feedback_id}/rechecks": STAFF,
     "GET /widget.js": "anyone",
