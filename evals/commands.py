@@ -246,7 +246,7 @@ def _sitter(session: Session, assistant: Assistant, name: str) -> Adapter | None
 
 
 def _need_tickets(session: Session, assistant: Assistant) -> None:
-    if not tickets.held_out(session, assistant):
+    if not tickets.in_exam(session, assistant):
         raise Invalid(
             f"{assistant.name!r} has no held-out tickets, so there is no exam. "
             "`understudy feedback import tickets` brings them in."

@@ -22,6 +22,7 @@ from feedback.desk_commands import app as desk_app
 from feedback.errors import NotFound
 from feedback.import_commands import app as import_app
 from feedback.people_commands import audit_app, sites_app, staff_app
+from feedback.policy_commands import app as policy_app
 from feedback.printing import (
     AssistantOption,
     CommandGroup,
@@ -53,6 +54,7 @@ app.add_typer(give_commands.app, name="give")
 app.add_typer(dataset_app, name="datasets")
 app.add_typer(ticket_app, name="tickets")
 app.add_typer(hold_commands.app, name="holds")
+app.add_typer(policy_app, name="policies")
 app.add_typer(staff_app, name="staff")
 app.add_typer(sites_app, name="sites")
 app.add_typer(audit_app, name="audit")

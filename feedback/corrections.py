@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, and_, col, func, or_, select
 
+from feedback import policies
 from feedback.conversations import check_text, message
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
@@ -42,9 +43,14 @@ def give(
     reason: FlagReason | None = None,
     text: str | None = None,
     note: str | None = None,
+    policy: str | None = None,
 ) -> Feedback:
-    """Record one person's word on one message and supersede their earlier one of the same kind."""
+    """Record one person's word on one message and supersede their earlier one of the same kind.
+
+    `policy` names the rule of the house that it rests on.
+    """
     about = _locked(session, message_id)
+    owner = session.get_one(Conversation, about.conversation_id).assistant_id
     _check(about, kind, value, reason)
     if kind in (FeedbackKind.CORRECTION, FeedbackKind.DEMONSTRATION):
         text = check_text(text or "", kind)
@@ -65,6 +71,7 @@ def give(
         note=note,
         author=author,
         author_role=author_role,
+        policy_id=policies.to_rest_on(session, owner, policy),
         supersedes_id=earlier.id if earlier else None,
     )
     if earlier:

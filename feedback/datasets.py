@@ -24,6 +24,7 @@ FILTERS = {
     "feedback": "corrections, approvals and demonstrations in force",
     "not_reviewed": "nobody of the staff has looked at the answer yet",
     "not_confirmed": "staff see the answer otherwise",
+    "policy_retired": "rests on a policy that was retired",
     "disputed": "two people disagree, and no third has decided yet",
     "outvoted": "a third person has decided otherwise",
     "held": "by an author whose words wait for a person's decision",
@@ -52,7 +53,7 @@ ONLY = {
     DatasetKind.KTO: ("not_reviewed", "not_confirmed", "cancelled"),
 }
 """Filters that only one kind of dataset has."""
-NOT_OF_THUMBS = ("disputed", "outvoted", "outdated", "held", "rejected")
+NOT_OF_THUMBS = ("disputed", "outvoted", "outdated", "held", "rejected", "policy_retired")
 THUMBS = "customers' thumbs, up or down"
 
 

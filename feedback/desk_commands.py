@@ -1,6 +1,7 @@
 """`understudy feedback desk`: the inbox, search, hand-overs, the review queue and what was learned."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from feedback import (
     handovers,
     inbox,
     learned,
+    reliability,
     reviews,
     search,
     staff,
@@ -166,6 +168,50 @@ def fill_reviews(assistant: AssistantOption = None, as_json: JsonOption = False)
         added = reviews.fill(session, owner)
         audit.record(session, audit.here(), "review.fill", owner.name, owner.id)
     print_record({str(source): count for source, count in added.items()}, as_json)
+
+
+@app.command(epilog=examples("understudy feedback desk disputes"))
+def disputes(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """Answers about which people disagree: nothing said of them teaches until a third decides."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        rows = [
+            {
+                "answer": item.answer.id,
+                "conversation": item.conversation.id,
+                "since": item.review.created_at,
+                "author": one.author,
+                "verdict": one.verdict,
+                "said": one.text if as_json else short(one.text),
+            }
+            for item in reviews.disputed(session, owner)
+            for one in reviews.in_dispute(session, item.review)
+        ]
+    print_records(rows, as_json, "Nobody disagrees about an answer right now.")
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback desk agreement", "understudy feedback desk agreement --json"
+    )
+)
+def agreement(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """How far people agree about answers that two of them judged, and how reliable each is."""
+    with reading() as session:
+        found = reliability.figures(session, assistants.only(session, assistant))
+    together, people = found.agreement, [asdict(one) for one in found.people]
+    shown = {
+        **asdict(together),
+        "label_noise": found.noise.epsilon,
+        "label_noise_rests_on": found.noise.corrections,
+    }
+    if as_json:
+        print_record({**shown, "people": people}, as_json)
+        return
+    print_record(shown, as_json)
+    if together.is_few:
+        say("Too few answers were seen by two for these figures to mean much.")
+    print_records(people, False, "Nobody has judged an answer that another judged, too.")
 
 
 @app.command(

@@ -144,6 +144,8 @@ class ReviewSource(StrEnum):
     UNCERTAIN = "uncertain"
     NEW_TOPIC = "new_topic"
     RANDOM = "random"
+    DISAGREEMENT = "disagreement"
+    """Two people judged it beside the queue and do not agree."""
 
 
 class ReviewState(StrEnum):

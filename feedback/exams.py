@@ -19,6 +19,7 @@ from feedback.tables import (
     Ticket,
     now,
 )
+from feedback.trust_tables import Policy
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def tickets_of(session: Session, run: EvalRun) -> list[Ticket]:
 
 
 def _tickets_at(session: Session, assistant_id: str, when: datetime, sealed: bool) -> list[Ticket]:
+    gone = select(Policy.id).where(col(Policy.retired_at) <= when)
     return list(
         session.exec(
             select(Ticket)
@@ -96,6 +98,7 @@ def _tickets_at(session: Session, assistant_id: str, when: datetime, sealed: boo
                 Ticket.sealed == sealed,
                 col(Ticket.created_at) <= when,
                 or_(col(Ticket.retired_at).is_(None), col(Ticket.retired_at) > when),
+                or_(col(Ticket.policy_id).is_(None), col(Ticket.policy_id).not_in(gone)),
             )
             .order_by(col(Ticket.external_id))
         )

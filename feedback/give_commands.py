@@ -18,6 +18,7 @@ app = typer.Typer(
 
 MessageId = Annotated[str, typer.Argument(help="The id of the message it is about.")]
 Author = Annotated[str, typer.Option(help="Who says so.")]
+Policy = Annotated[str | None, typer.Option(help="The rule of the house that it rests on.")]
 Note = Annotated[str | None, typer.Option(help="For colleagues; never trained on.")]
 
 
@@ -53,9 +54,10 @@ def correct(
     text: Annotated[str, typer.Argument(help="The answer you would have given.")],
     author: Author,
     note: Note = None,
+    policy: Policy = None,
 ) -> None:
     """Write the answer the bot should have given. This is what it learns from."""
-    _give(message_id, FeedbackKind.CORRECTION, author, text=text, note=note)
+    _give(message_id, FeedbackKind.CORRECTION, author, text=text, note=note, policy=policy)
 
 
 @app.command(epilog=examples("understudy feedback give approve 01m832… --author mara"))
@@ -72,9 +74,11 @@ def demonstrate(
     text: Annotated[str, typer.Argument(help="Your answer to the customer's message.")],
     author: Author,
     note: Note = None,
+    policy: Policy = None,
 ) -> None:
     """Answer a customer's message from scratch."""
-    _give(message_id, FeedbackKind.DEMONSTRATION, author, text=text, note=note)
+    kind = FeedbackKind.DEMONSTRATION
+    _give(message_id, kind, author, text=text, note=note, policy=policy)
 
 
 @app.command(epilog=examples("understudy feedback give withdraw 01m833… --author mara"))
@@ -97,14 +101,19 @@ def _give(
     reason: FlagReason | None = None,
     text: str | None = None,
     note: str | None = None,
+    policy: str | None = None,
 ) -> None:
     with writing() as session:
         word = corrections.give(
-            session, message_id, kind, author, Role.AGENT, value, reason, text, note
+            session, message_id, kind, author, Role.AGENT, value, reason, text, note, policy
         )
         _note(session, f"feedback.{kind}", word)
+        review = reviews.heard(session, word)
+        is_disputed = review is not None and bool(reviews.in_dispute(session, review))
     replaced = f"; it replaces {word.supersedes_id}" if word.supersedes_id else ""
     say(f"Recorded the {kind} {word.id} by {author!r}{replaced}.")
+    if is_disputed:
+        say("A colleague says otherwise: neither word teaches until a third person decides.")
 
 
 def _note(session: Session, act: str, word: Feedback) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import select as columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
+from feedback import policies
 from feedback.errors import Conflict, NotFound
 from feedback.imports import CHANNEL
 from feedback.learning import Learning, learning_of
@@ -264,6 +265,8 @@ class Held:
 
     def __init__(self, session: Session, assistant: Assistant) -> None:
         self._session = session
+        self.policies = policies.retired(session, assistant)
+        """The policies that were retired: what rests on one does not teach either."""
         self._by_author: dict[str, list[Hold]] = {}
         for hold in every(session, assistant):
             if hold.outcome != HoldOutcome.RELEASED:

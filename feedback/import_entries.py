@@ -6,7 +6,7 @@ No database here. `imports.py` stores what comes out; what is wrong goes to the 
 import difflib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -26,14 +26,14 @@ class ImportKind(StrEnum):
     TICKETS = "tickets"
 
 
-COMMON = ("id", "topic", "customer", "agent", "question", "context")
+COMMON = ("id", "topic", "customer", "agent", "policy", "question", "context")
 TEXTS = {
     ImportKind.CONVERSATIONS: ("answer",),
     ImportKind.CORRECTIONS: ("answer", "correction"),
     ImportKind.TICKETS: ("reference",),
 }
 LISTS = ("must_say", "must_not_say")
-NAME_LIMITS = {"id": 180, "topic": 120, "customer": 200, "agent": 200}
+NAME_LIMITS = {"id": 180, "topic": 120, "customer": 200, "agent": 200, "policy": 80}
 
 
 def fields(kind: ImportKind) -> tuple[str, ...]:
@@ -50,15 +50,22 @@ class Entry:
     topic: str | None
     customer: str | None
     agent: str | None
+    policy: str | None
     context: ModelMessages
     texts: dict[str, str]
     lists: dict[str, list[str]]
 
 
 class EntryReader:
-    """Turns rows into entries; remembers the columns and ids it has met."""
+    """Turns rows into entries; remembers the columns and ids it has met. `policies` are those in force."""
 
-    def __init__(self, kind: ImportKind, mapping: Mapping[str, str], problems: Problems) -> None:
+    def __init__(
+        self,
+        kind: ImportKind,
+        mapping: Mapping[str, str],
+        problems: Problems,
+        policies: Collection[str] = (),
+    ) -> None:
         unknown = sorted(set(mapping) - set(fields(kind)))
         if unknown:
             raise Invalid(
@@ -68,6 +75,7 @@ class EntryReader:
         self._kind = kind
         self._mapping = mapping
         self._problems = problems
+        self._policies = policies
         self._columns = {field: mapping.get(field, field) for field in fields(kind)}
         self._seen: dict[str, None] = {}
         self._ids: dict[str, tuple[int, str]] = {}
@@ -118,6 +126,7 @@ class EntryReader:
             topic=names["topic"],
             customer=names["customer"],
             agent=names["agent"],
+            policy=self._policy(row, names["policy"]),
             context=context,
             texts=texts,
             lists=lists,
@@ -149,6 +158,12 @@ class EntryReader:
         return self._checked(
             row, field, value, lambda text: check_name(text, field, NAME_LIMITS[field])
         )
+
+    def _policy(self, row: Row, name: str | None) -> str | None:
+        if name is not None and name not in self._policies:
+            found = ", ".join(map(repr, sorted(self._policies))) or "none"
+            self._add(row.line, "policy", f"Found {name!r}, expected a policy in force: {found}.")
+        return name
 
     def _text(self, row: Row, field: str) -> str:
         column = self._columns[field]

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import insert
 from sqlmodel import Session, SQLModel, col, select
 
-from feedback import import_rows
+from feedback import import_rows, policies
 from feedback.ids import new_id
 from feedback.import_entries import Entry, EntryReader, ImportKind
 from feedback.import_rows import Problems, Progress
@@ -61,7 +61,8 @@ def import_file(
     where a row names none.
     """
     problems = Problems(path)
-    reader = EntryReader(kind, mapping or {}, problems)
+    in_force = {policy.name: policy.id for policy in policies.in_force(session, assistant)}
+    reader = EntryReader(kind, mapping or {}, problems, in_force)
     reader.check_header(import_rows.header(path, problems))
     problems.raise_if_any()
     session.exec(select(Assistant).where(Assistant.id == assistant.id).with_for_update()).one()
@@ -73,7 +74,7 @@ def import_file(
         known = _known(session, assistant, kind, batch)
         fresh = [entry for entry in batch if entry.id not in known]
         if not dry_run:
-            _store(session, assistant, kind, fresh, agent)
+            _store(session, assistant, kind, fresh, agent, in_force)
         new += len(fresh)
         already_there += len(batch) - len(fresh)
     reader.check_columns_seen()
@@ -122,13 +123,24 @@ def _customers(session: Session, assistant: Assistant, batch: list[Entry]) -> di
 
 
 def _store(
-    session: Session, assistant: Assistant, kind: ImportKind, batch: list[Entry], agent: str
+    session: Session,
+    assistant: Assistant,
+    kind: ImportKind,
+    batch: list[Entry],
+    agent: str,
+    in_force: Mapping[str, str],
 ) -> None:
     customers = _customers(session, assistant, batch)
     owned = [_owned(assistant, kind, entry, customers) for entry in batch]
     if kind == ImportKind.TICKETS:
         exams = [
-            {**row, "context": entry.context, **entry.texts, **entry.lists}
+            {
+                **row,
+                "context": entry.context,
+                **entry.texts,
+                **entry.lists,
+                "policy_id": in_force.get(entry.policy or ""),
+            }
             for row, entry in zip(owned, batch, strict=True)
         ]
         _insert(session, Ticket, exams)
@@ -138,7 +150,7 @@ def _store(
         for row, entry in zip(owned, batch, strict=True)
     ]
     words = [
-        _word(kind, messages, entry, entry.agent or agent)
+        _word(kind, messages, entry, entry.agent or agent, in_force)
         for messages, entry in zip(said, batch, strict=True)
     ]
     _insert(session, Conversation, [{**row, "channel": CHANNEL} for row in owned])
@@ -185,7 +197,13 @@ def _said(kind: ImportKind, conversation_id: str, entry: Entry, agent: str) -> l
     return said
 
 
-def _word(kind: ImportKind, said: list[dict[str, Any]], entry: Entry, agent: str) -> dict[str, Any]:
+def _word(
+    kind: ImportKind,
+    said: list[dict[str, Any]],
+    entry: Entry,
+    agent: str,
+    in_force: Mapping[str, str],
+) -> dict[str, Any]:
     """What the agent taught: a demonstration on the question, or a correction of the draft."""
     question, answer = said[-2:]
     demonstrated = kind == ImportKind.CONVERSATIONS
@@ -196,6 +214,7 @@ def _word(kind: ImportKind, said: list[dict[str, Any]], entry: Entry, agent: str
         "text": entry.texts["answer" if demonstrated else "correction"],
         "author": agent,
         "author_role": Role.AGENT,
+        "policy_id": in_force.get(entry.policy or ""),
         "state": FeedbackState.ACTIVE,
         "created_at": now(),
     }

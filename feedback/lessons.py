@@ -346,6 +346,11 @@ def standing(
     every = [word for question in batch for word in question]
     counts["feedback"] += len(every)
     out: dict[str, str] = {**held.why(word.feedback for word in every)}
+    out |= {
+        word.feedback.id: "policy_retired"
+        for word in every
+        if word.feedback.policy_id in held.policies
+    }
     out |= withheld(session, assistant, ((word.feedback, word.message) for word in every))
     counts.update(str(why) for why in out.values())
     newest = []

@@ -1,20 +1,20 @@
 """The review queue: answers sampled because they are uncertain, new, or by chance; looked at by people.
 
-A share is seen by two; where they disagree a third decides, and until then neither side's words teach.
-An item is locked for a few minutes while somebody looks at it, so that two people do not do the same work.
+A share is seen by two; where they disagree a third decides, and until then neither side's words teach
+(disputes.py). So it is with two people who disagree beside the queue: the answer comes into it. An item is
+locked for a few minutes while somebody looks at it, so that two people do not do the same work.
 """
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
-from sqlmodel import Session, col, func, or_, select
+from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from feedback import corrections
-from feedback.conversations import QUERY_IDS, confidence
+from feedback import corrections, disputes
+from feedback.agreement import seen_by_two
+from feedback.conversations import confidence
 from feedback.desk import desk_of
 from feedback.desk_tables import (
     Review,
@@ -25,6 +25,9 @@ from feedback.desk_tables import (
     StaffRole,
     Verdict,
 )
+from feedback.disputes import SAYS, Judged, contradict
+from feedback.disputes import Withheld as Withheld
+from feedback.disputes import withheld as withheld
 from feedback.errors import Conflict, NotFound
 from feedback.near_copies import similarity, trigrams
 from feedback.settings import feedback_settings
@@ -32,8 +35,10 @@ from feedback.tables import (
     Assistant,
     Conversation,
     Feedback,
+    FeedbackKind,
     Message,
     MessageState,
+    Role,
     Speaker,
     now,
 )
@@ -42,10 +47,14 @@ LOOKED_AT = 2000
 """Newest answers that are considered for the queue at a time."""
 KNOWN = 500
 """Newest taught questions that decide whether a topic is new."""
+DRAWN: tuple[ReviewSource, ...] = (
+    ReviewSource.UNCERTAIN,
+    ReviewSource.NEW_TOPIC,
+    ReviewSource.RANDOM,
+)
+"""Why an answer is drawn; a disagreement comes by itself."""
 NEW_TOPIC = 0.25
 """A question less similar than this to every taught one counts as a new topic."""
-SAME = 0.6
-"""Two corrections at least this similar say the same."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def fill(session: Session, assistant: Assistant, at_most: int = 50) -> dict[Revi
     session.exec(select(Assistant).where(Assistant.id == assistant.id).with_for_update()).one()
     desk = desk_of(assistant)
     taught = _taught_questions(session, assistant)
-    added = dict.fromkeys(ReviewSource, 0)
+    added = dict.fromkeys(DRAWN, 0)
     for answer, question, conversation in _not_looked_at(session, assistant):
         if sum(added.values()) >= at_most:
             break
@@ -178,7 +187,12 @@ def take_next(session: Session, assistant: Assistant, person: Staff) -> Item | N
     """The next item for this person, theirs for a few minutes; None when there is none."""
     query = (
         _open_to(assistant, person)
-        .order_by(col(Review.assigned_to_id).is_(None), col(Review.created_at), col(Review.id))
+        .order_by(
+            col(Review.assigned_to_id).is_(None),
+            col(Review.source) != ReviewSource.DISAGREEMENT,  # two people's words wait for it
+            col(Review.created_at),
+            col(Review.id),
+        )
         .limit(1)
         .with_for_update(skip_locked=True)
     )
@@ -268,31 +282,129 @@ def judge(
     if review.locked_by_id not in (None, person.id) and (review.locked_until or now()) > now():
         holder = session.get_one(Staff, review.locked_by_id)
         raise Conflict(f"{holder.name} is looking at this answer right now.")
-    given = verdicts(session, review)
-    if any(one.staff_id == person.id for one in given):
+    if any(one.staff_id == person.id for one in verdicts(session, review)):
         raise Conflict("You have judged this answer already; another person looks at it next.")
-    one = ReviewVerdict(
-        review_id=review.id,
-        staff_id=person.id,
-        verdict=verdict,
-        feedback_id=feedback.id if feedback else None,
+    return _count(session, review, person, verdict, feedback)
+
+
+def _count(
+    session: Session, review: Review, person: Staff, verdict: Verdict, feedback: Feedback | None
+) -> Review:
+    """Keep a verdict, and see whether the item is done with it."""
+    was_disputed = _is_disputed_without(_sides(session, review), person.email)
+    session.add(
+        ReviewVerdict(
+            review_id=review.id,
+            staff_id=person.id,
+            verdict=verdict,
+            feedback_id=feedback.id if feedback else None,
+        )
     )
-    session.add(one)
     session.flush()
     review.locked_by_id = review.locked_until = None
-    counted = [each for each in [*given, one] if each.verdict != Verdict.SKIPPED]
-    if len(counted) == 2 and review.verdicts_needed == 2 and _disputed(session, review):
-        review.verdicts_needed = 3
+    counted, skipped = _counted(session, review)
+    if not was_disputed and _sides(session, review).in_dispute:
+        review.verdicts_needed = counted + 1
         review.assigned_to_id = None
-    skipped = len(given) + 1 - len(counted)
-    if len(counted) >= review.verdicts_needed or (skipped and not _others_left(session, review)):
+    if counted >= review.verdicts_needed or (skipped and not _others_left(session, review)):
         review.state, review.done_at = ReviewState.DONE, now()
     session.add(review)
     return review
 
 
+def _counted(session: Session, review: Review) -> tuple[int, int]:
+    """How many have judged an item, and how many have skipped it."""
+    given = verdicts(session, review)
+    skipped = sum(one.verdict == Verdict.SKIPPED for one in given)
+    return len(given) - skipped, skipped
+
+
+def _sides(session: Session, review: Review) -> disputes.Sides:
+    return disputes.of_answer(session, review.assistant_id, review.message_id)
+
+
+def _is_disputed_without(sides: disputes.Sides, author: str) -> bool:
+    """Whether others than this person are in dispute, so that this person's word decides."""
+    return contradict([one for one in sides.in_dispute if one.author != author])
+
+
+def in_dispute(session: Session, review: Review) -> list[Judged]:
+    """What those say who disagree about an answer, oldest first; nothing when nobody does."""
+    return _sides(session, review).in_dispute
+
+
+# Beside the queue
+
+
+def heard(session: Session, word: Feedback) -> Review | None:
+    """A word given beside the queue. Where it contradicts a colleague's, the answer waits for a third person
+    there and neither word teaches; a third person's word decides, as it does in the queue.
+
+    Whoever keeps such a word calls this (console, API, command line). Returns the review, if there is one.
+    """
+    if word.author_role == Role.CUSTOMER or word.kind not in SAYS:
+        return None
+    about = session.get_one(Message, word.message_id)
+    owner = session.get_one(Conversation, about.conversation_id).assistant_id
+    query = select(Review).where(Review.message_id == about.id).with_for_update()
+    review = session.exec(query).first()
+    sides = disputes.of_answer(session, owner, about.id)
+    if not sides.in_dispute:
+        return _leave(session, review) if review else None
+    if not _is_disputed_without(sides, word.author):
+        return _wait_for_third(session, owner, about, review, sides.in_dispute)
+    person = session.exec(select(Staff).where(Staff.email == word.author)).first()
+    if review is None or person is None or word.kind == FeedbackKind.FLAG:
+        return review
+    if any(one.staff_id == person.id for one in verdicts(session, review)):
+        return review
+    return _count(session, review, person, SAYS[FeedbackKind(word.kind)], word)
+
+
+def _wait_for_third(
+    session: Session, owner: str, about: Message, review: Review | None, judged: list[Judged]
+) -> Review:
+    """The answer joins the queue. The words of those who disagree are their verdicts: they do not decide."""
+    if review is None:
+        review = Review(assistant_id=owner, message_id=about.id, source=ReviewSource.DISAGREEMENT)
+        session.add(review)
+        session.flush()
+    known = {one.staff_id for one in verdicts(session, review)}
+    names = {one.author: one for one in judged}
+    for person in session.exec(select(Staff).where(col(Staff.email).in_(list(names)))).all():
+        if person.id not in known:
+            one = names[person.email]
+            session.add(
+                ReviewVerdict(
+                    review_id=review.id,
+                    staff_id=person.id,
+                    verdict=one.verdict,
+                    feedback_id=one.feedback_id,
+                    created_at=one.at,
+                )
+            )
+    session.flush()
+    review.source, review.state = ReviewSource.DISAGREEMENT, ReviewState.OPEN
+    review.verdicts_needed = _counted(session, review)[0] + 1
+    review.assigned_to_id = review.locked_by_id = review.locked_until = None
+    session.flush()
+    return review
+
+
+def _leave(session: Session, review: Review) -> Review:
+    """Out of the queue again, if only a dispute that is over had brought it there."""
+    if review.source == ReviewSource.DISAGREEMENT and review.state == ReviewState.OPEN:
+        review.state, review.done_at = ReviewState.DONE, now()
+        review.verdicts_needed = _counted(session, review)[0]
+        session.flush()
+    return review
+
+
 def withdraw(session: Session, feedback_id: str, author: str) -> Feedback:
-    """An author takes their word back; a verdict that gave it goes too, and the item is open again."""
+    """An author takes their word back; a verdict that gave it goes too, and the item is open again.
+
+    An item that was in the queue for a dispute only leaves it when that was the last word against another.
+    """
     word = corrections.withdraw(session, feedback_id, author)
     found = session.exec(
         select(ReviewVerdict, Review)
@@ -303,9 +415,15 @@ def withdraw(session: Session, feedback_id: str, author: str) -> Feedback:
         session.delete(verdict)
         session.flush()
         review.state, review.done_at = ReviewState.OPEN, None
-        if review.verdicts_needed == 3 and not _disputed(session, review):
+        session.flush()
+        if _sides(session, review).in_dispute:
+            review.verdicts_needed = _counted(session, review)[0] + 1
+        elif review.verdicts_needed == 3:
             review.verdicts_needed = 2
     session.flush()
+    review_of = session.exec(select(Review).where(Review.message_id == word.message_id)).first()
+    if review_of is not None and not _sides(session, review_of).in_dispute:
+        _leave(session, review_of)
     return word
 
 
@@ -336,112 +454,14 @@ def verdicts(session: Session, review: Review) -> list[ReviewVerdict]:
     )
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What one person made of an answer, as far as it can agree with others."""
-
-    author: str
-    verdict: Verdict
-    text: str
-
-    def disagrees(self, other: "Judged") -> bool:
-        """Whether two verdicts say different things; two corrections may use other words."""
-        if self.verdict != other.verdict:
-            return True
-        if self.verdict != Verdict.CORRECTED:
-            return False
-        return similarity(trigrams(self.text), trigrams(other.text)) < SAME
-
-
-class Withheld(StrEnum):
-    """Why a word that is in force does not teach."""
-
-    DISPUTED = "disputed"
-    OUTVOTED = "outvoted"
-
-
-def outvoted(judged: list[Judged]) -> list[Judged]:
-    """Of the verdicts on one answer, oldest first, those that do not stand.
-
-    Of two that disagree neither stands. With a third the majority does; where all three differ, the
-    third was asked to decide and does. A flag decides, too: then nothing said here is right.
-    """
-    support = [sum(not one.disagrees(other) for other in judged) for one in judged]
-    most = max(support, default=0)
-    if most == len(judged):
-        return []
-    if len(judged) == 2:
-        return judged
-    deciding = [one for one, count in zip(judged, support, strict=True) if count == most][-1]
-    return [one for one in judged if one.disagrees(deciding)]
-
-
-def withheld(
-    session: Session, assistant: Assistant, taught: Iterable[tuple[Feedback, Message]]
-) -> dict[str, Withheld]:
-    """Which of these words do not teach, by id, because another reviewer did not agree.
-
-    Only what was said until the review was done: a later word is a new one, not one that lost.
-    """
-    words = list(taught)
-    messages = list({message.id for _, message in words})
-    sides: dict[tuple[str, str], tuple[Withheld, Review]] = {}
-    for review, judged in _seen_by_two(session, assistant, messages):
-        why = Withheld.DISPUTED if len(judged) == 2 else Withheld.OUTVOTED
-        for one in outvoted(judged):
-            sides[review.message_id, one.author] = (why, review)
-    found = {}
-    for word, message in words:
-        why_and_review = sides.get((message.id, word.author))
-        if why_and_review is None:
-            continue
-        why, review = why_and_review
-        if review.done_at is None or word.created_at <= review.done_at:
-            found[word.id] = why
-    return found
-
-
-def _seen_by_two(
-    session: Session, assistant: Assistant, message_ids: list[str]
-) -> list[tuple[Review, list[Judged]]]:
-    """Reviews that two or more people have judged, each with their verdicts, oldest first."""
-    query = (
-        select(Review, ReviewVerdict.verdict, Staff.email, Feedback.text)
-        .join(ReviewVerdict, col(ReviewVerdict.review_id) == Review.id)
-        .join(Staff, col(Staff.id) == ReviewVerdict.staff_id)
-        .outerjoin(Feedback, col(Feedback.id) == ReviewVerdict.feedback_id)
-        .where(
-            Review.assistant_id == assistant.id,
-            Review.verdicts_needed >= 2,
-            ReviewVerdict.verdict != Verdict.SKIPPED,
-        )
-        .order_by(col(ReviewVerdict.created_at), col(ReviewVerdict.id))
-    )
-    if len(message_ids) <= QUERY_IDS:
-        query = query.where(col(Review.message_id).in_(message_ids))
-    found: dict[str, tuple[Review, list[Judged]]] = {}
-    for review, verdict, author, text in session.exec(query):
-        judged = found.setdefault(review.id, (review, []))[1]
-        judged.append(Judged(author, Verdict(verdict), text or ""))
-    return [each for each in found.values() if len(each[1]) > 1]
-
-
-def _disputed(session: Session, review: Review) -> bool:
-    """Whether those who have judged an answer so far disagree about it."""
-    owner = session.get_one(Assistant, review.assistant_id)
-    return any(outvoted(judged) for _, judged in _seen_by_two(session, owner, [review.message_id]))
+def disputed(session: Session, assistant: Assistant, limit: int = 100) -> list[Item]:
+    """The open items about which people disagree, oldest first, whoever they wait for."""
+    return [
+        item for item in open_items(session, assistant, limit) if in_dispute(session, item.review)
+    ]
 
 
 def agreement(session: Session, assistant: Assistant) -> tuple[int, int]:
-    """Of the items judged by two or more people: how many they agreed on at once, of how many."""
-    rows = session.exec(
-        select(Review.verdicts_needed, func.count())
-        .where(
-            Review.assistant_id == assistant.id,
-            Review.state == ReviewState.DONE,
-            Review.verdicts_needed >= 2,
-        )
-        .group_by(col(Review.verdicts_needed))
-    ).all()
-    found = dict(rows)
-    return found.get(2, 0), sum(found.values())
+    """Of the answers drawn for two people: how many they agreed on at once, of how many."""
+    pairs = [item.judged[:2] for item in seen_by_two(session, assistant)]
+    return sum(not contradict(pair) for pair in pairs), len(pairs)

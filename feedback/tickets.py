@@ -2,6 +2,7 @@
 
 from sqlmodel import Session, col, func, select
 
+from feedback import policies
 from feedback.conversations import check_text, customer_named
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Assistant, Ticket, now
@@ -42,8 +43,12 @@ def create(
     conversation_id: str | None = None,
     feedback_id: str | None = None,
     sealed: bool = False,
+    policy: str | None = None,
 ) -> Ticket:
-    """A new held-out ticket; its name is unique within the assistant."""
+    """A new held-out ticket; its name is unique within the assistant.
+
+    `policy` names the rule of the house that its reference answer rests on.
+    """
     taken = session.exec(
         select(Ticket).where(Ticket.assistant_id == assistant.id, Ticket.external_id == external_id)
     ).first()
@@ -61,6 +66,7 @@ def create(
         conversation_id=conversation_id,
         feedback_id=feedback_id,
         sealed=sealed,
+        policy_id=policies.to_rest_on(session, assistant.id, policy),
     )
     session.add(ticket)
     session.flush()
@@ -109,7 +115,10 @@ def sealed_in_force(session: Session, assistant: Assistant) -> int:
 
 
 def held_out(session: Session, assistant: Assistant) -> list[Ticket]:
-    """The tickets in force, in a fixed order."""
+    """The tickets that are kept apart from training, in a fixed order.
+
+    Those that rest on a retired policy are among them: not asked now, they may be asked again.
+    """
     return list(
         session.exec(
             select(Ticket)
@@ -117,3 +126,9 @@ def held_out(session: Session, assistant: Assistant) -> list[Ticket]:
             .order_by(col(Ticket.external_id))
         )
     )
+
+
+def in_exam(session: Session, assistant: Assistant) -> list[Ticket]:
+    """The tickets that exams ask, in a fixed order: those held out, less what rests on a retired policy."""
+    gone = policies.retired(session, assistant)
+    return [each for each in held_out(session, assistant) if each.policy_id not in gone]

@@ -25,6 +25,7 @@ from service import (
     openai_api,
     operator_api,
     people_api,
+    policies_api,
     prune_api,
     review_api,
     trial_api,
@@ -61,6 +62,7 @@ STATUS: dict[type[Exception], int] = {
 DOORS = (
     chat,
     desk_api,
+    policies_api,
     review_api,
     openai_api,
     feedback_api,

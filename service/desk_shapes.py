@@ -1,13 +1,18 @@
 """What the API says of the desk: lists of conversations, hand-overs, reviews, what was learned."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
 from pydantic import Field
 
 from feedback.desk_tables import Handover, Recheck, Review, Verdict
+from feedback.disputes import Judged
 from feedback.learned import Learned
+from feedback.policies import Rests
+from feedback.reliability import Figures, Person
 from feedback.tables import Conversation, FlagReason
+from feedback.trust_tables import Policy
 from service.shapes import AnswerOut, FeedbackOut, MessageOut, Shape
 
 
@@ -87,6 +92,21 @@ class NewVerdict(Shape):
     text: str | None = Field(None, description="For `corrected`: the right answer.")
     reason: FlagReason | None = Field(None, description="For `flagged`: what is wrong.")
     note: str | None = Field(None, max_length=2000)
+    policy: str | None = Field(None, description="The rule of the house that it rests on, by name.")
+
+
+class SideOut(Shape):
+    """What one side of a disagreement says of an answer."""
+
+    author: str
+    verdict: str
+    text: str = Field(description="For `corrected`: the answer it should have given.")
+    at: datetime
+
+    @classmethod
+    def of(cls, side: Judged) -> Self:
+        """The public side of a verdict."""
+        return cls(**{name: getattr(side, name) for name in cls.model_fields})
 
 
 class ReviewOut(Shape):
@@ -100,12 +120,112 @@ class ReviewOut(Shape):
     created_at: datetime
     done_at: datetime | None
     answer: AnswerOut
+    sides: list[SideOut] = Field(description="Who disagrees about it, if anybody: yours decides.")
 
     @classmethod
-    def of(cls, review: Review, answer: AnswerOut) -> Self:
-        """The public side of a review's row."""
-        names = set(cls.model_fields) - {"answer"}
-        return cls(**{n: getattr(review, n) for n in names}, answer=answer)
+    def of(cls, review: Review, answer: AnswerOut, judged: Sequence[Judged] = ()) -> Self:
+        """The public side of a review's row, with the sides of a disagreement."""
+        names = set(cls.model_fields) - {"answer", "sides"}
+        sides = [SideOut.of(one) for one in judged]
+        return cls(**{n: getattr(review, n) for n in names}, answer=answer, sides=sides)
+
+
+class ReliabilityOut(Shape):
+    """How often one person's verdicts are right, as far as answers that others judged too can tell."""
+
+    author: str
+    items: int = Field(description="Answers of the queue that others judged, too.")
+    agreed: int = Field(description="Of the others' verdicts on them, how many said the same.")
+    others: int
+    accuracy: float | None = Field(
+        description="Estimated share of right verdicts, 0 to 1; null: too few answers."
+    )
+    low: float | None = Field(description="Its 95 % interval.")
+    high: float | None
+
+    @classmethod
+    def of(cls, person: Person) -> Self:
+        """The public side of a person's figures."""
+        return cls(**{name: getattr(person, name) for name in cls.model_fields})
+
+
+class AgreementOut(Shape):
+    """How far people agree about answers that two of them judged, each without the other."""
+
+    items: int = Field(description="Answers drawn for two people and judged by both.")
+    agreed: int = Field(description="Of them: both said the same, two corrections included.")
+    alpha: float | None = Field(
+        description="Krippendorff's alpha of approved, corrected and flagged: 1 is full agreement, 0 what "
+        "chance would give. Null where all verdicts are of one kind."
+    )
+    low: float | None = Field(description="Its 95 % bootstrap interval.")
+    high: float | None
+    both_corrected: int
+    same_correction: int = Field(description="Of those both corrected: with the same answer.")
+    verdicts: dict[str, int] = Field(description="How often each verdict was given.")
+    is_few: bool = Field(description="Whether there are too few answers for this to mean much.")
+    label_noise: float | None = Field(
+        description="Estimated share of preference pairs that are upside down, which DPO's robust loss "
+        "expects; null: too few corrections."
+    )
+    people: list[ReliabilityOut] = Field(description="An agent finds only themselves here.")
+
+    @classmethod
+    def of(cls, found: Figures) -> Self:
+        """The public side of an assistant's figures."""
+        names = set(cls.model_fields) - {"label_noise", "people"}
+        return cls(
+            **{name: getattr(found.agreement, name) for name in names},
+            label_noise=found.noise.epsilon,
+            people=[ReliabilityOut.of(one) for one in found.people],
+        )
+
+
+class NewPolicy(Shape):
+    """A rule of the house."""
+
+    name: str = Field(min_length=1, max_length=80)
+    text: str
+    assistant: str | None = None
+
+
+class LearnedFromOut(Shape):
+    """An adapter that learned from a policy's words."""
+
+    adapter: str
+    words: int
+    is_live: bool
+
+
+class PolicyOut(Shape):
+    """A rule of the house, and what rests on it."""
+
+    id: str
+    name: str
+    text: str
+    created_by: str
+    created_at: datetime
+    retired_by: str | None
+    retired_at: datetime | None
+    words: int = Field(
+        description="Feedback in force that rests on it; retired, it does not teach."
+    )
+    tickets: int = Field(description="Tickets that rest on it; retired, they are not asked.")
+    adapters: list[LearnedFromOut] = Field(description="To examine again once it is retired.")
+
+    @classmethod
+    def of(cls, policy: Policy, rests: Rests) -> Self:
+        """The public side of a policy's row, with what rests on it."""
+        names = set(cls.model_fields) - {"words", "tickets", "adapters"}
+        return cls(
+            **{name: getattr(policy, name) for name in names},
+            words=rests.words,
+            tickets=rests.tickets,
+            adapters=[
+                LearnedFromOut(adapter=each.adapter.name, words=each.words, is_live=each.is_live)
+                for each in rests.adapters
+            ],
+        )
 
 
 class RecheckOut(Shape):

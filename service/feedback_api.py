@@ -46,6 +46,7 @@ def correct(request: Request, message_id: str, new: NewCorrection, caller: Staff
         FeedbackKind.CORRECTION,
         text=new.text,
         note=new.note,
+        policy=new.policy,
     )
 
 
@@ -61,6 +62,7 @@ def demonstrate(
         FeedbackKind.DEMONSTRATION,
         text=new.text,
         note=new.note,
+        policy=new.policy,
     )
 
 
@@ -106,6 +108,7 @@ def _give(
         )
         if role != Role.CUSTOMER:
             _note(session, caller, conversation.assistant_id, f"feedback.{kind}", row)
+        reviews.heard(session, row)
         return FeedbackOut.of(row)
 
 

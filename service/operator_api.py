@@ -199,10 +199,10 @@ def list_near_copies(
 
 @router.get("/tickets")
 def list_tickets(request: Request, caller: Staff, assistant: str | None = None) -> list[TicketOut]:
-    """The held-out tickets in force."""
+    """The held-out tickets that exams ask."""
     with reading(request.app.state.database) as session:
         owner = assistant_for(session, caller, assistant)
-        return [TicketOut.of(each) for each in tickets.held_out(session, owner)]
+        return [TicketOut.of(each) for each in tickets.in_exam(session, owner)]
 
 
 @router.post("/tickets", status_code=201)
@@ -220,6 +220,7 @@ def create_ticket(request: Request, new: NewTicket, caller: Operator) -> TicketO
             new.must_not_say,
             new.topic,
             new.customer,
+            policy=new.policy,
         )
         _note(session, caller, owner, "ticket.create", f"ticket {ticket.external_id}")
         return TicketOut.of(ticket)

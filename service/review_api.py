@@ -8,14 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections, learned, reviews
+from feedback import audit, conversations, corrections, learned, reliability, reviews
 from feedback.database import reading, writing
 from feedback.desk_tables import Staff, Verdict
 from feedback.errors import NotFound
 from feedback.tables import Feedback, FeedbackKind, Role
 from service.desk_api import note
-from service.desk_shapes import LearnedOut, NewVerdict, RecheckOut, ReviewOut
+from service.desk_shapes import AgreementOut, LearnedOut, NewVerdict, RecheckOut, ReviewOut
 from service.permissions import (
+    OPERATORS,
     STAFF,
     Caller,
     allow,
@@ -27,6 +28,7 @@ from service.permissions import (
 from service.shapes import AnswerOut
 
 router = APIRouter(prefix="/v1", tags=["desk"])
+Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
 OfStaff = Annotated[Caller, Depends(allow(*STAFF))]
 
 
@@ -53,7 +55,22 @@ def next_review(
             return None
         subject = f"review {item.review.id}"
         audit.record(session, caller.actor(owner.id), "review.take", subject, owner.id)
-        return ReviewOut.of(item.review, AnswerOut.of(item.answer))
+        return _review_out(session, item)
+
+
+@router.get("/disputes")
+def list_disputes(
+    request: Request, caller: Operator, assistant: str | None = None
+) -> list[ReviewOut]:
+    """Answers about which people disagree, oldest first; nothing said of them teaches until it is decided."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return [_review_out(session, item) for item in reviews.disputed(session, owner)]
+
+
+def _review_out(session: Session, item: reviews.Item) -> ReviewOut:
+    sides = reviews.in_dispute(session, item.review)
+    return ReviewOut.of(item.review, AnswerOut.of(item.answer), sides)
 
 
 @router.post("/reviews/{review_id}/verdicts", status_code=201)
@@ -93,7 +110,18 @@ def feedback_of(
         reason=new.reason,
         text=new.text,
         note=new.note,
+        policy=new.policy,
     )
+
+
+@router.get("/agreement")
+def read_agreement(request: Request, caller: OfStaff, assistant: str | None = None) -> AgreementOut:
+    """How far people agree, and how reliable each is; an agent sees only their own reliability."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        found = reliability.figures(session, owner)
+        sees_all = caller.role_at(owner.id) in (Role.OPERATOR, Role.ADMIN)
+        return AgreementOut.of(found.seen_by(caller.name, sees_all))
 
 
 @router.get("/learned")

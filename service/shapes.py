@@ -146,6 +146,7 @@ class NewCorrection(Shape):
 
     text: str
     note: str | None = Field(None, max_length=2000)
+    policy: str | None = Field(None, description="The rule of the house that it rests on, by name.")
 
 
 class NewApproval(Shape):
@@ -168,6 +169,7 @@ class FeedbackOut(Shape):
     author_role: str
     state: str
     supersedes_id: str | None
+    policy_id: str | None = Field(description="The rule of the house that it rests on.")
     created_at: datetime
 
     @classmethod
@@ -435,6 +437,9 @@ class NewTicket(Shape):
     must_not_say: list[str] = []
     topic: str | None = Field(None, max_length=120)
     customer: str | None = Field(None, max_length=200)
+    policy: str | None = Field(
+        None, description="The rule of the house that the reference rests on, by name."
+    )
 
 
 class TicketOut(Shape):
@@ -448,6 +453,7 @@ class TicketOut(Shape):
     must_not_say: list[str]
     sealed: bool = Field(description="Asked only when an adapter is about to go live.")
     feedback_id: str | None = Field(description="The correction it was made from.")
+    policy_id: str | None
 
     @classmethod
     def of(cls, ticket: Ticket) -> Self:

@@ -30,7 +30,12 @@ def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, 
 def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, list[list[dict[str, str]]]]:
     """A trainer ready to go, and the prompts to probe it with."""
     rows = read_rows(job, tokenizer, encode)
-    arguments = DPOConfig(beta=job.beta, loss_type=[job.loss], **common_arguments(job, folder))
+    arguments = DPOConfig(
+        beta=job.beta,
+        loss_type=[job.loss],
+        label_smoothing=job.label_noise,
+        **common_arguments(job, folder),
+    )
     trainer = Trainer(
         model=load_model(job),
         args=arguments,

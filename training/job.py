@@ -63,6 +63,8 @@ class Job(BaseModel):
     lora_modules: str
     beta: float | None = None
     loss: Literal["sigmoid", "ipo", "robust"] | None = None
+    label_noise: float = 0.0
+    """DPO's robust loss: the share of pairs that prefer the wrong side, 0 to 0.45."""
 
     checkpoint_steps: int
     device: Literal["auto", "cpu", "cuda"]
@@ -79,10 +81,12 @@ def job_for(
     dataset: Path,
     start_adapter: Path | None = None,
     is_last: bool = True,
+    estimated_noise: float | None = None,
 ) -> Job:
     """The job of a stage, with the recipe the settings name for it.
 
-    Only the last stage's adapter is served, so only it is probed.
+    Only the last stage's adapter is served, so only it is probed. `estimated_noise` is the share of
+    pairs that likely prefer the wrong side, if it could be estimated.
     """
     shared = settings.model_dump(include=set(Job.model_fields))
     if not is_last:
@@ -96,7 +100,7 @@ def job_for(
             "epochs": settings.dpo_epochs,
             "learning_rate": settings.dpo_learning_rate,
             "beta": settings.dpo_beta,
-            "loss": settings.dpo_loss,
+            **_loss(settings, estimated_noise),
         }
     return Job(
         stage=stage,
@@ -106,6 +110,17 @@ def job_for(
         **shared,
         **recipe,
     )
+
+
+def _loss(settings: TrainingSettings, estimated_noise: float | None) -> dict[str, Any]:
+    """DPO's loss; the robust one where pairs are noisy (Chowdhury, Kini and Natarajan, Provably Robust
+    DPO, 2024), which without noise is the sigmoid one."""
+    noise = settings.dpo_label_noise
+    if noise == "auto":
+        noise = estimated_noise or 0.0
+    if settings.dpo_loss == "ipo" or noise == 0:
+        return {"loss": settings.dpo_loss}
+    return {"loss": "robust", "label_noise": noise}
 
 
 def write_json(path: Path, value: object) -> None:

@@ -29,6 +29,7 @@ from feedback import (
     holds,
     promotions,
     prune,
+    reliability,
     tickets,
 )
 from feedback.database import database, reading, writing
@@ -212,6 +213,7 @@ class Turn:
             dataset=self._dataset_file(dataset),
             start_adapter=start,
             is_last=stage == frozen["stages"][-1],
+            estimated_noise=self._label_noise() if stage == "dpo" else None,
         )
         write_job(folder, job)
 
@@ -244,6 +246,11 @@ class Turn:
         )
         report(curve=curve.points(), log_tail=last_lines(folder, LOG_LINES))
         return {"rows": dataset, **_summary(folder)}
+
+    def _label_noise(self) -> float | None:
+        """What share of preference pairs likely prefers the wrong side; None: too little to tell."""
+        with reading() as session:
+            return reliability.noise_of(session, self._assistant).epsilon
 
     def _publish(self, frozen: Result) -> Result:
         stages: list[StageName] = frozen["stages"]

@@ -1,7 +1,7 @@
 """Settings of the loop and the trainers. Environment prefix: TRAINING_."""
 
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -73,6 +73,11 @@ class TrainingSettings(PackageSettings):
     dpo_learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of DPO.")
     dpo_beta: float = Field(0.1, gt=0, description="How strongly DPO is held to the SFT adapter.")
     dpo_loss: Literal["sigmoid", "ipo", "robust"] = Field("sigmoid", description="TRL's loss_type.")
+    dpo_label_noise: Annotated[float, Field(ge=0, le=0.45)] | Literal["auto"] = Field(
+        "auto",
+        description="Share of pairs that prefer the wrong side, which makes the loss 'robust' to them (not "
+        "with 'ipo'). 'auto': as estimated from answers that two people judged, once there are enough.",
+    )
     probe_prompts: int = Field(4, ge=1, description="Prompts the trainer answers as the probe.")
     probe_tokens: int = Field(16, ge=1, description="Tokens per probe answer.")
 

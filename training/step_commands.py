@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from feedback import adapters, assistants, audit, datasets, exports
+from feedback import adapters, assistants, audit, datasets, exports, reliability
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.ids import new_id
@@ -91,9 +91,17 @@ def _train(
             )
         rows = places.datasets_dir.resolve() / f"{frozen.name}.jsonl"
         exports.export(session, frozen, rows)
+        noise = reliability.noise_of(session, owner).epsilon
     folder = (out or places.runs_dir / f"{stage}-{new_id()}").resolve()
     model = base_model(owner.base_model, places.models_dir)
-    job = job_for(stage, settings, base_model=model, dataset=rows, start_adapter=start)
+    job = job_for(
+        stage,
+        settings,
+        base_model=model,
+        dataset=rows,
+        start_adapter=start,
+        estimated_noise=noise,
+    )
     write_job(folder, job)
     columns = (
         TextColumn("{task.description}"),

@@ -230,6 +230,31 @@ def intervals(name: str, title: str, rows: Sequence[Interval]) -> Markup:
     return drawing(name, title, description, width, height, "".join(body))
 
 
+def shares(name: str, title: str, rows: Sequence[Interval]) -> Markup:
+    """Shares of one with their intervals, one below the other, from 0 to 100 %."""
+    width, step, start = 640, 34, 190
+    height = step * len(rows) + 30
+    across = Scale(0, 1, start, width - 60)
+    body = [
+        f'<path class="axis" d="M{across(at)} 4V{height - 22}"/>'
+        + _text(across(at), height - 6, f"{at * 100:.0f} %", "middle")
+        for at in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    for number, row in enumerate(rows):
+        y = number * step + 20
+        body.append(_text(start - 12, y + 4, row.name, "end"))
+        body.append(
+            f'<path class="whisker unsure" d="M{across(row.low)} {y}H{across(row.high)}'
+            f'M{across(row.low)} {y - 6}v12M{across(row.high)} {y - 6}v12"/>'
+            f'<circle class="whisker-dot unsure" cx="{across(row.value)}" cy="{y}" r="5"/>'
+        )
+        body.append(_text(width - 10, y + 4, f"{row.value * 100:.0f} %", "end"))
+    description = "; ".join(
+        f"{row.name} {row.value:.0%}, from {row.low:.0%} to {row.high:.0%}" for row in rows
+    )
+    return drawing(name, title, description, width, height, "".join(body))
+
+
 def timeline(name: str, title: str, spans: Sequence[Span]) -> Markup:
     """What lasted when, one row for each name, time from left to right."""
     width, step, start = 640, 30, 150

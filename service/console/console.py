@@ -6,6 +6,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from service.console import (
+    agreement,
     audit_log,
     candidates,
     conversation,
@@ -20,6 +21,7 @@ from service.console import (
     openid,
     overview,
     people,
+    policies,
     review,
     settings,
     sign_in,
@@ -46,11 +48,13 @@ PAGES = (
     holds,  # before datasets: their path would be a dataset's name
     datasets,
     tickets,
+    policies,
     settings,
     inbox,
     conversation,
     review,
     learned,
+    agreement,
 )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 
-from feedback import adapters, conversations, corrections, handovers, inbox
+from feedback import adapters, conversations, corrections, handovers, inbox, policies, reviews
 from feedback.database import reading, writing
 from feedback.desk import desk_of
 from feedback.desk_tables import Handover, HandoverOutcome, Staff
@@ -148,6 +148,7 @@ def _timeline(session: Session, here: Seat, conversation: Conversation) -> dict[
         "customer": _customer(session, conversation),
         "lines": sorted([*lines, *events], key=lambda each: each.at),
         "reasons": list(FlagReason),
+        "policies": policies.every(session, here.desk),
         "low": desk_of(here.desk).low_confidence,
     }
 
@@ -349,13 +350,17 @@ def judge(
     reason: Given = "",
     text: Given = "",
     note: Given = "",
+    policy: Given = "",
     view: View | None = None,
 ) -> Response:
     """Approve, correct or flag an answer; then on to the next conversation of the view."""
     with writing(request.app.state.database) as session:
         answer, conversation = judging.message_here(session, here, message_id)
         onward = _onward(session, here, conversation, view)
-        row = judging.give(session, here, answer, judging.verdict_of(verdict), reason, text, note)
+        made = judging.verdict_of(verdict)
+        row = judging.give(session, here, answer, made, reason, text, note, policy)
+        if row is not None:
+            reviews.heard(session, row)
     given = urlencode({"given": row.id}) if row else ""
     return RedirectResponse(f"{onward}{'&' if '?' in onward else '?'}{given}", 303)
 

@@ -26,6 +26,9 @@ DONE = {
     "stopped": "The cycle is asked to stop.",
     "added": "The ticket is in the exam. Neither it nor anything close to it will ever train.",
     "retired": "The ticket is out of the exam; it stays on record.",
+    "policy_added": "Corrections and tickets may rest on it from now on.",
+    "policy_retired": "Retired. What rests on it neither teaches nor is asked. See the adapters it names.",
+    "policy_restored": "In force again. What rests on it teaches and is asked as before.",
     "saved": "Saved. It holds from the next answer on.",
     "same": "Nothing was different; nothing was changed.",
 }

@@ -1,10 +1,12 @@
 """An agent's word on an answer, from whichever page: approve, correct, flag; and taking it back."""
 
+from dataclasses import dataclass
+
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections, reviews
+from feedback import audit, conversations, corrections, policies, reviews
 from feedback.desk_tables import Verdict
-from feedback.errors import Invalid, NotFound
+from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
     Conversation,
     Feedback,
@@ -62,6 +64,7 @@ def give(
     reason: str,
     text: str,
     note: str,
+    policy: str = "",
 ) -> Feedback | None:
     """Keep a verdict as the feedback it is. A correction also flags what was wrong."""
     if verdict == Verdict.SKIPPED:
@@ -82,6 +85,7 @@ def give(
         FeedbackKind.CORRECTION,
         text=text.replace("\r\n", "\n"),
         note=note.strip(),
+        policy=policy,
     )
 
 
@@ -93,6 +97,7 @@ def _word(
     reason: FlagReason | None = None,
     text: str | None = None,
     note: str | None = None,
+    policy: str | None = None,
 ) -> Feedback:
     row = corrections.give(
         session,
@@ -103,6 +108,7 @@ def _word(
         reason=reason,
         text=text,
         note=note or None,
+        policy=policy or None,
     )
     record(session, here, f"feedback.{kind}", f"message {answer.id}", feedback=row.id)
     return row
@@ -120,12 +126,39 @@ def record(session: Session, here: Seat, act: str, subject: str, **detail: str) 
     audit.record(session, here.caller.actor(here.desk.id), act, subject, here.desk.id, **detail)
 
 
-def told(session: Session, here: Seat, feedback_id: str) -> Feedback | None:
+@dataclass(frozen=True)
+class Told:
+    """A word a person has just given, and whether a colleague's contradicts it."""
+
+    word: Feedback
+    is_disputed: bool
+
+
+def told(session: Session, here: Seat, feedback_id: str) -> Told | None:
     """The word the person has just given, to tell them so and to offer to take it back."""
     found = session.get(Feedback, feedback_id) if feedback_id else None
     if found is None or found.author != here.person.email or found.state != FeedbackState.ACTIVE:
         return None
-    return found
+    message = conversations.message(session, found.message_id)
+    why = reviews.withheld(session, here.desk, [(found, message)]).get(found.id)
+    return Told(found, why == reviews.Withheld.DISPUTED)
+
+
+def adopt(session: Session, here: Seat, answer: Message, feedback_id: str) -> Feedback:
+    """A colleague's correction, given as one's own word: the same text and what was wrong."""
+    said = [
+        row
+        for row in corrections.about_message(session, answer.id)
+        if row.state == FeedbackState.ACTIVE
+    ]
+    theirs = next((row for row in said if row.id == feedback_id), None)
+    if theirs is None or theirs.kind != FeedbackKind.CORRECTION:
+        raise Conflict("That correction was taken back or replaced; look at the answer again.")
+    for row in said:
+        if row.kind == FeedbackKind.FLAG and row.author == theirs.author:
+            _word(session, here, answer, FeedbackKind.FLAG, reason=row.reason)
+    policy = policies.by_id(session, theirs.policy_id).name if theirs.policy_id else None
+    return _word(session, here, answer, FeedbackKind.CORRECTION, text=theirs.text, policy=policy)
 
 
 def withdraw(session: Session, here: Seat, feedback_id: str) -> Conversation:

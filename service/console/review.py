@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 
-from feedback import adapters, conversations, reviews
+from feedback import adapters, conversations, policies, reviews
 from feedback.database import reading, writing
 from feedback.desk import desk_of
-from feedback.desk_tables import Staff
+from feedback.desk_tables import Staff, Verdict
 from feedback.errors import Invalid, NotFound
 from feedback.reviews import Item
-from feedback.tables import FlagReason, Role
+from feedback.tables import Feedback, FlagReason, Role
 from service.console import judging
 from service.console.conversation import Line
 from service.console.pages import page
@@ -28,6 +28,7 @@ WHY = {
     "uncertain": "The bot was not sure of this answer.",
     "new_topic": "Nothing like this question has been taught yet.",
     "random": "Drawn by chance, so that the whole is seen fairly.",
+    "disagreement": "Two people judged it and do not agree. Their words wait for yours.",
 }
 
 
@@ -67,7 +68,9 @@ def _shown(session: Session, here: Seat, item: Item | None) -> dict[str, Any]:
         "low": desk_of(here.desk).low_confidence,
         "judged": judged,
         "why": WHY[item.review.source],
+        "said_of_it": reviews.in_dispute(session, item.review),
         "reasons": list(FlagReason),
+        "policies": policies.every(session, here.desk),
     }
 
 
@@ -102,12 +105,17 @@ def judge(
     reason: Given = "",
     text: Given = "",
     note: Given = "",
+    adopts: Given = "",
+    policy: Given = "",
 ) -> Response:
-    """This person's verdict; the next answer comes."""
+    """This person's verdict; the next answer comes. `adopts`: the correction of one side of a dispute."""
     with writing(request.app.state.database) as session:
         item = _item(session, here, review_id)
         made = judging.verdict_of(verdict)
-        row = judging.give(session, here, item.answer, made, reason, text, note)
+        if adopts and made == Verdict.CORRECTED:
+            row: Feedback | None = judging.adopt(session, here, item.answer, adopts)
+        else:
+            row = judging.give(session, here, item.answer, made, reason, text, note, policy)
         reviews.judge(session, item.review, here.person, made, row)
         subject = f"conversation {item.conversation.id}"
         judging.record(session, here, "review.judge", subject, verdict=str(made))

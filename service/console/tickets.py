@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from feedback import audit, proposals, tickets
+from feedback import audit, policies, proposals, tickets
 from feedback.conversations import check_name
 from feedback.database import reading, writing
 from feedback.tables import Ticket
@@ -31,6 +31,8 @@ def show(
     with reading(request.app.state.database) as session:
         every = tickets.every(session, here.desk)
         proposed = proposals.waiting(session, here.desk, PAGE)
+        rules = policies.every(session, here.desk)
+    gone = {policy.id for policy in rules if policy.retired_at is not None}
     found = [
         ticket
         for ticket in every
@@ -43,7 +45,8 @@ def show(
         proposed=proposed,
         tickets=found[start : start + PAGE],
         count=len(found),
-        in_force=sum(ticket.retired_at is None for ticket in every),
+        in_force=sum(each.retired_at is None and each.policy_id not in gone for each in every),
+        policies=rules,
         q=q,
         retired=retired,
         start=start,
@@ -70,6 +73,7 @@ def add(
     customer: Field = "",
     must_say: Field = "",
     must_not_say: Field = "",
+    policy: Field = "",
 ) -> Response:
     """A new ticket. It, and anything close to it, will never train."""
     with writing(request.app.state.database) as session:
@@ -83,6 +87,7 @@ def add(
             forms.lines_of(must_not_say),
             check_name(topic, "topic", 120) if topic.strip() else None,
             customer.strip() or None,
+            policy=policy or None,
         )
         actor = here.caller.actor(here.desk.id)
         audit.record(session, actor, "ticket.create", f"ticket {ticket.external_id}", here.desk.id)

@@ -13,7 +13,7 @@ from feedback.database import reading, writing
 from feedback.learning import learning_of
 from feedback.tables import Assistant
 from feedback.trust_tables import Hold
-from tests.console.test_operator_pages import shop_of
+from tests.console.trained import shop_of
 from tests.feedback.said import corrected
 from tests.service.conftest import Shop
 

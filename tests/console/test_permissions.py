@@ -64,6 +64,7 @@ OF_STAFF = [
     "POST reviews/{review_id}/assign",
     "GET learned",
     "GET learned/list",
+    "GET agreement",
     "POST feedback/{feedback_id}/rechecks",
 ]
 OF_OPERATORS = [
@@ -95,6 +96,10 @@ OF_OPERATORS = [
     "POST tickets",
     "POST tickets/retire",
     "POST tickets/proposed/{proposal_id}",
+    "GET policies",
+    "POST policies",
+    "POST policies/{policy_id}/retire",
+    "POST policies/{policy_id}/restore",
     "GET settings",
     "POST settings/prompt",
     "POST settings/answers",
@@ -151,6 +156,7 @@ SENT: dict[str, dict[str, str]] = {
         "reference": "You may.",
     },
     "POST tickets/retire": {"name": "{ticket}"},
+    "POST policies": {"name": "for {conversation_id}", "text": "Be kind."},
     "POST settings/prompt": {"text": "You are kind."},
     "POST settings/answers": {"temperature": "0", "top_p": "1", "max_tokens": "64"},
     "POST settings/gate": {
@@ -251,7 +257,7 @@ def test_with_another_assistants_ids_ones_own_pages_say_what_they_say_of_made_up
             assert without_ids(said, real) == without_ids(of_made_up, other), (name, who)
 
 
-OF_BODIES = {"POST people", "POST tickets"}
+OF_BODIES = {"POST people", "POST policies", "POST tickets"}
 """Their forms hold what is to be, not the id of what is."""
 
 

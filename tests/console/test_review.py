@@ -7,7 +7,7 @@ import pytest
 
 from feedback import assistants, corrections, reviews, staff
 from feedback.database import reading, writing
-from feedback.tables import Role
+from feedback.tables import FeedbackKind, Role
 from tests.console.agents import acts, talked
 from tests.console.conftest import hire, signed_in
 from tests.service.conftest import Shop
@@ -173,3 +173,24 @@ def test_a_review_of_another_assistant_is_not_there(shop: Shop, mara: httpx.Clie
             assert judge(client, foreign, "approved").status_code == 404
             path = f"/console/shop/reviews/{foreign}/assign"
             assert client.post(path, data={"staff_id": ""}).status_code == 404
+
+
+def test_two_corrections_that_differ_are_shown_side_by_side_to_a_third_who_decides_with_a_button(
+    shop: Shop, mara: httpx.Client, nils: httpx.Client, olga: httpx.Client
+) -> None:
+    _, answer = talked(shop)
+    words = {"verdict": "corrected", "reason": "tone"}
+    path = f"/console/shop/messages/{answer}/verdicts"
+    assert "A colleague says" not in mara.post(path, data=words | {"text": "It left today."}).text
+    told = nils.post(path, data=words | {"text": "We never got your order."}).text
+    assert "neither word teaches until a third person decides" in told
+    assert "Nothing to review" in mara.get(REVIEW).text
+    page = olga.get(REVIEW).text
+    assert "Two corrections disagree" in page and "mara@" in page and "nils@" in page
+    adopted = page.split('name="adopts" value="')[1].split('"')[0]
+    assert "Nothing to review" in judge(olga, item(page), "corrected", adopts=adopted).text
+    with reading(shop.database) as session:
+        owner = assistants.get(session, "shop")
+        newest, *_ = corrections.every(session, owner, FeedbackKind.CORRECTION)
+        assert reviews.disputed(session, owner) == []
+    assert (newest[0].author, newest[0].text) == ("olga@example.com", "It left today.")

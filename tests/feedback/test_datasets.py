@@ -123,11 +123,11 @@ def test_an_answer_that_broke_off_is_not_held_against_the_bot(
     assert datasets.items(session, dpo) == []
 
 
-def test_superseded_and_withdrawn_words_teach_nothing_and_the_newest_voice_wins(
+def test_superseded_and_withdrawn_words_teach_nothing_and_of_words_that_agree_the_newest_counts(
     assistant: Assistant, session: Session
 ) -> None:
     first = corrected(session, assistant, NIGHT, "Burn it.", author="mara")
-    for author, text in (("mara", "Air it."), ("jonas", "Wash it.")):
+    for author, text in (("mara", "Wash it"), ("jonas", "Wash it.")):
         corrections.give(
             session, first.message_id, FeedbackKind.CORRECTION, author, Role.AGENT, text=text
         )

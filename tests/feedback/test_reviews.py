@@ -212,10 +212,11 @@ def test_what_was_left_out_for_a_dispute_is_counted_and_told_to_its_author(
     assert taught(session, assistant)[1]["outvoted"] == 2
     [mine] = learned.by_author(session, assistant, nils.email)
     assert mine.withheld == "outvoted"
-    # A word that is given after the decision is a new one; it is the newest and counts.
+    # A word that is given after the decision is a new one, and contradicts what was decided.
     kind, role = FeedbackKind.CORRECTION, Role.AGENT
     corrections.give(session, review.message_id, kind, nils.email, role, text=YES)
-    assert taught(session, assistant)[0] == [YES]
+    assert taught(session, assistant)[0] == []
+    assert taught(session, assistant)[1]["disputed"] == 2
 
 
 def test_a_dispute_that_nobody_is_left_to_decide_stays_out(

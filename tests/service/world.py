@@ -11,7 +11,7 @@ import httpx
 from fastapi.routing import APIRoute
 from sqlmodel import Session
 
-from feedback import adapters, api_keys, assistants, corrections, handovers, sites, staff
+from feedback import adapters, api_keys, assistants, corrections, handovers, policies, sites, staff
 from feedback.database import writing
 from feedback.desk_tables import Review, ReviewSource
 from feedback.ids import new_id
@@ -100,6 +100,7 @@ class World:
             share=0.01, started_by=author, reason="to see it",
         )  # fmt: skip
         proposal = TicketProposal(assistant_id=owner.id, message_id=answer.id, why="It went wrong.")
+        policy = policies.create(session, owner, f"rule {self.made}", "Be kind.", author)
         hold = Hold(
             assistant_id=owner.id, author=f"author {self.made}", reason="It came in a flood."
         )
@@ -115,6 +116,7 @@ class World:
             "{trial_id}": trial.id,
             "{proposal_id}": proposal.id,
             "{hold_id}": hold.id,
+            "{policy_id}": policy.id,
         }
 
     def _people(self, session: Session, owner: Assistant) -> dict[str, str]:

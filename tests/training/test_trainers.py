@@ -190,6 +190,53 @@ def test_dpo_goes_on_from_sft_and_ships_no_reference(
     assert (read_json(folder / RESULT) or {})["steps"] == 8
 
 
+@pytest.mark.parametrize(
+    ("settings", "estimated", "loss", "noise"),
+    [
+        ({}, None, "sigmoid", 0.0),
+        ({}, 0.0, "sigmoid", 0.0),
+        ({}, 0.2, "robust", 0.2),
+        ({"dpo_label_noise": 0.1}, 0.2, "robust", 0.1),
+        ({"dpo_label_noise": 0.0}, 0.2, "sigmoid", 0.0),
+        ({"dpo_loss": "ipo"}, 0.2, "ipo", 0.0),
+    ],
+)
+def test_the_loss_is_robust_once_noise_was_estimated_or_is_set(
+    bench: Bench, settings: dict[str, Any], estimated: float | None, loss: str, noise: float
+) -> None:
+    recipe = TrainingSettings(**settings)
+    job = job_for(
+        "dpo", recipe, base_model="m", dataset=bench.folder / "d", estimated_noise=estimated
+    )
+    assert (job.loss, job.label_noise) == (loss, noise)
+    sft_job = job_for(
+        "sft", recipe, base_model="m", dataset=bench.folder / "d", estimated_noise=estimated
+    )
+    assert (sft_job.loss, sft_job.label_noise) == (None, 0.0)
+
+
+def test_the_robust_loss_is_the_papers_and_pulls_the_same_way_less(
+    bench: Bench, tokenizer: Any, undisturbed: dict[str, Any]
+) -> None:
+    start = bench.folder / "undisturbed" / ADAPTER
+    margins, found = torch.tensor(0.0), {}
+    for noise in (0.0, 0.2):
+        job = bench.job("dpo", start, lora_dropout=0, dpo_label_noise=noise)
+        trainer: Any = dpo.build(job, bench.folder / f"noise-{noise}", tokenizer)[0]
+        inputs = trainer.data_collator([trainer.train_dataset[0]])
+        with torch.no_grad():  # away from the reference, where both losses are the same
+            for name, parameter in trainer.model.named_parameters():
+                if "default" in name and "lora_B" in name:
+                    parameter.mul_(1.5)
+        trainer.model.eval()
+        found[noise] = float(trainer.compute_loss(trainer.model, dict(inputs)).detach())
+        margins = torch.tensor(trainer._metrics["eval"]["rewards/margins"][-1])
+    clean, flipped = (-torch.nn.functional.logsigmoid(sign * margins).item() for sign in (1, -1))
+    assert abs(margins) > 1e-3
+    assert found[0.0] == pytest.approx(clean, abs=1e-5)
+    assert found[0.2] == pytest.approx((0.8 * clean - 0.2 * flipped) / 0.6, abs=1e-5)
+
+
 class StopAfter(StopSignal):
     """SIGTERM, as it comes at the end of some step."""
 
