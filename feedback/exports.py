@@ -25,6 +25,7 @@ BATCH = 1000
 COLUMNS = {
     DatasetKind.SFT: ("prompt", "completion"),
     DatasetKind.DPO: ("prompt", "chosen", "rejected"),
+    DatasetKind.KTO: ("prompt", "completion", "label"),
 }
 
 
@@ -45,11 +46,15 @@ def export(session: Session, dataset: Dataset, path: Path, form: Format = Format
 
 
 def _row(item: DatasetItem) -> dict[str, Any]:
-    chosen = [{"role": "assistant", "content": item.chosen}]
-    if item.rejected is None:
-        return {"split": item.split, "prompt": item.prompt, "completion": chosen}
-    rejected = [{"role": "assistant", "content": item.rejected}]
-    return {"split": item.split, "prompt": item.prompt, "chosen": chosen, "rejected": rejected}
+    answer = [{"role": "assistant", "content": item.chosen}]
+    row: dict[str, Any] = {"split": item.split, "prompt": item.prompt}
+    if item.rejected is not None:
+        row |= {"chosen": answer, "rejected": [{"role": "assistant", "content": item.rejected}]}
+    else:
+        row |= {"completion": answer}
+    if item.label is not None:
+        row |= {"label": item.label}
+    return row if item.weight == 1 else row | {"weight": item.weight}
 
 
 def _jsonl(session: Session, dataset: Dataset, path: Path) -> None:
@@ -70,7 +75,11 @@ def _parquet(session: Session, dataset: Dataset, path: Path) -> None:
     turn = pyarrow.list_(
         pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
     )
-    fields = [("split", pyarrow.string()), *((name, turn) for name in COLUMNS[dataset.kind])]
+    fields = [
+        ("split", pyarrow.string()),
+        *((name, pyarrow.bool_() if name == "label" else turn) for name in COLUMNS[dataset.kind]),
+        ("weight", pyarrow.float64()),
+    ]
     schema = pyarrow.schema(fields)
     rows = (_row(item) for item in in_order(session, dataset))
     with _whole(path) as part, parquet.ParquetWriter(part, schema) as writer:
@@ -126,6 +135,7 @@ def card(session: Session, dataset: Dataset) -> str:
     what = {
         DatasetKind.SFT: "Answers to learn: prompt and completion.",
         DatasetKind.DPO: "Pairs: the answer to prefer and the one the bot had given.",
+        DatasetKind.KTO: "Answers that customers and staff found good (label true) or bad.",
     }[DatasetKind(dataset.kind)]
     way = "\n".join(
         f"| {'' if key in ('feedback', 'rows') else 'left out: '}{said} | {number} |"

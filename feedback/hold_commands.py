@@ -38,7 +38,10 @@ def list_holds(
 def check(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
     """Look at everybody's new words now. A cycle begins with it."""
     with writing() as session:
-        made = holds.check(session, assistants.only(session, assistant))
+        owner = assistants.only(session, assistant)
+        made = holds.check(session, owner)
+        for hold in made:
+            audit.record(session, audit.here(), "hold.place", f"words by {hold.author}", owner.id)
         rows = [_row(hold) for hold in made]
     print_records(rows, as_json, nothing="Nobody's words look one-sided or came in a flood.")
 

@@ -30,6 +30,7 @@ from feedback import (
     promotions,
     prune,
     reliability,
+    signal,
     tickets,
 )
 from feedback.database import database, reading, writing
@@ -43,7 +44,6 @@ from feedback.tables import (
     Assistant,
     Cycle,
     CycleState,
-    Dataset,
     DatasetKind,
     StageState,
     now,
@@ -166,37 +166,24 @@ class Turn:
             self._assistant,
             progress=lambda done, total: report(done=done, total=total),
         )
+        sft, dpo, kto = frozen
+        scheduled = self._cycle.requested_by == SCHEDULE  # a person knows why they ask
+        least_new = self._settings.min_new_rows if scheduled else 0
+        least = self._settings.min_corrections
         with reading() as session:
-            sft, dpo, kto = frozen
-            learned = {
-                dataset.sha256
-                for adapter in adapters.every(session, self._assistant)[:1]
-                for dataset in adapters.datasets_of(session, adapter)
-            }
-            result = {
-                "sft": sft.name,
-                "dpo": dpo.name,
-                "kto": kto.name,
-                "sft_rows": sft.train_rows,
-                "dpo_rows": dpo.train_rows,
-                "stages": ["sft", "dpo"] if self._settings.dpo and dpo.train_rows else ["sft"],
-                "too_few": self._too_few(sft, learned),
-            }
+            too_few = signal.missing(session, self._assistant, sft, least, least_new)
             for dataset in frozen:
                 exports.export(session, dataset, self._dataset_file(dataset.name))
-        return result
-
-    def _too_few(self, sft: Dataset, learned: set[str]) -> str:
-        """Why there is nothing to train on, or nothing ("") when there is."""
-        least = self._settings.min_corrections
-        if sft.train_rows < least:
-            return (
-                f"Found {sft.train_rows} rows to learn from, expected at least {least} (setting "
-                "TRAINING_MIN_CORRECTIONS). More corrections, demonstrations or approvals are needed."
-            )
-        if sft.sha256 in learned and self._cycle.requested_by == SCHEDULE:
-            return "Nothing was said since the newest adapter that it has not learned already."
-        return ""
+        return {
+            "sft": sft.name,
+            "dpo": dpo.name,
+            "kto": kto.name,
+            "sft_rows": sft.train_rows,
+            "dpo_rows": dpo.train_rows,
+            "kto_rows": kto.train_rows,
+            "stages": ["sft", "dpo"] if self._settings.dpo and dpo.train_rows else ["sft"],
+            "too_few": too_few,
+        }
 
     def _dataset_file(self, name: str) -> Path:
         return feedback_settings().datasets_dir.resolve() / f"{name}.jsonl"

@@ -3,6 +3,7 @@
 Only the answer's tokens teach. Shared by both trainers; knows no model.
 """
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
@@ -59,7 +60,8 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
         if encoded is None:
             too_long += 1
             continue
-        kept[row["split"]].append(encoded)
+        times = copies(row) if row["split"] == "train" else 1
+        kept[row["split"]] += [encoded] * times
         prompts.setdefault(json.dumps(row["prompt"]), row["prompt"])
     print(
         f"rows: {len(kept['train'])} train, {len(kept['validation'])} validation, {too_long} too long"
@@ -74,6 +76,14 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
         validation=datasets.Dataset.from_list(kept["validation"]) if kept["validation"] else None,
         prompts=list(prompts.values())[: job.probe_prompts],
     )
+
+
+def copies(row: dict[str, Any]) -> int:
+    """How often a row is shown in each epoch: its weight, a fraction being drawn by the row's hash."""
+    weight = float(row.get("weight") or 1)
+    told = json.dumps([row["prompt"], row.get("completion") or row.get("chosen")], sort_keys=True)
+    drawn = int(hashlib.sha256(told.encode()).hexdigest(), 16) % 1000 / 1000
+    return int(weight) + (drawn < weight % 1)
 
 
 def _fit(job: Job, tokenizer: Any, row: dict[str, Any], encode: Encode) -> dict[str, Any] | None:

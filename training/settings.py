@@ -21,6 +21,12 @@ class TrainingSettings(PackageSettings):
     min_corrections: int = Field(
         8, ge=1, description="Fewest rows a dataset needs; below it a cycle ends as 'not enough'."
     )
+    min_new_rows: int = Field(
+        1,
+        ge=0,
+        description="Fewest rows that the newest adapter has not learned, for a cycle that the schedule "
+        "asked for.",
+    )
     attempts: int = Field(
         3, ge=1, description="How often a trainer that died is started again from its checkpoint."
     )

@@ -248,7 +248,7 @@ def test_who_taught_an_adapter_and_which_adapters_learned_from_a_person(
     }
     first = publish(
         session, assistant, built_adapter(tmp_path / "1", b"1"),
-        list(freezing.freeze(session, assistant)),
+        list(freezing.freeze(session, assistant)[:2]),
     )  # fmt: skip
     words["tilda"] = corrected(session, assistant, SPOON, "None.", "tilda", author="mara")
     second = publish(

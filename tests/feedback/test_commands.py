@@ -162,7 +162,7 @@ def test_feedback_of_every_kind_is_given_and_shown(
 def test_datasets_are_frozen_shown_and_exported(shop: list[Adapter], tmp_path: Path) -> None:
     frozen = as_json(commands.app, "datasets", "freeze")
     assert frozen == as_json(commands.app, "datasets", "freeze")
-    assert [dataset["kind"] for dataset in frozen] == ["sft", "dpo"]
+    assert [dataset["kind"] for dataset in frozen] == ["sft", "dpo", "kto"]
     name = frozen[0]["name"]
     assert name in {found["name"] for found in as_json(commands.app, "datasets", "list")}
     first = as_json(commands.app, "datasets", "show", name)["first"]
@@ -261,7 +261,7 @@ def test_a_changed_adapter_is_shown_as_such(shop: list[Adapter]) -> None:
     app = adapter_commands.app
     shown = as_json(app, "show", shop[0].name)
     assert shown["files"] == "as they were published"
-    assert (shown["corrections"], len(shown["datasets"])) == (1, 2)
+    assert (shown["corrections"], len(shown["datasets"])) == (1, 3)
     (adapters.folder_of(shop[0]) / "probe.json").write_text("[1]")
     assert "was changed" in as_json(app, "show", shop[0].name)["files"]
 
