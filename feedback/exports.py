@@ -43,6 +43,11 @@ def export(session: Session, dataset: Dataset, path: Path, form: Format = Format
     return path
 
 
+def _rows(session: Session, dataset: Dataset) -> Iterator[DatasetItem]:
+    """A dataset's rows, without those whose people were erased."""
+    return (item for item in in_order(session, dataset) if item.erased_at is None)
+
+
 def _row(item: DatasetItem) -> dict[str, Any]:
     chosen = [{"role": "assistant", "content": item.chosen}]
     if item.rejected is None:
@@ -53,7 +58,7 @@ def _row(item: DatasetItem) -> dict[str, Any]:
 
 def _jsonl(session: Session, dataset: Dataset, path: Path) -> None:
     with _whole(path) as part, part.open("w", encoding="utf-8") as file:
-        for item in in_order(session, dataset):
+        for item in _rows(session, dataset):
             file.write(f"{canonical(_row(item))}\n")
 
 
@@ -71,7 +76,7 @@ def _parquet(session: Session, dataset: Dataset, path: Path) -> None:
     )
     fields = [("split", pyarrow.string()), *((name, turn) for name in COLUMNS[dataset.kind])]
     schema = pyarrow.schema(fields)
-    rows = (_row(item) for item in in_order(session, dataset))
+    rows = (_row(item) for item in _rows(session, dataset))
     with _whole(path) as part, parquet.ParquetWriter(part, schema) as writer:
         while batch := list(islice(rows, BATCH)):
             writer.write_table(pyarrow.Table.from_pylist(batch, schema))
@@ -96,7 +101,7 @@ def _fill(session: Session, dataset: Dataset, folder: Path) -> None:
             split: stack.enter_context((folder / f"{split}.jsonl").open("w", encoding="utf-8"))
             for split in _splits(dataset)
         }
-        for item in in_order(session, dataset):
+        for item in _rows(session, dataset):
             row = {name: value for name, value in _row(item).items() if name != "split"}
             files[Split(item.split)].write(f"{canonical(row)}\n")
     (folder / "README.md").write_text(card(session, dataset), encoding="utf-8")

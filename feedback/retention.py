@@ -16,7 +16,6 @@ from feedback.tables import (
     Adapter,
     Assistant,
     Conversation,
-    Customer,
     Cycle,
     CycleState,
     EvalRun,
@@ -282,18 +281,16 @@ def _its_end(look: Look, adapter: Adapter) -> str:
 
 def _its_last_talk(look: Look, adapter: Adapter) -> str:
     """Who spoke with it last, and when."""
-    row = look.session.exec(
-        select(Conversation, Customer.external_id)
-        .join(Customer, col(Customer.id) == Conversation.customer_id, isouter=True)
+    # No name: this goes into the audit log, which keeps it for good.
+    conversation = look.session.exec(
+        select(Conversation)
         .where(Conversation.adapter_id == adapter.id)
         .order_by(col(Conversation.last_message_at).desc())
         .limit(1)
     ).first()
-    if row is None:
+    if conversation is None:
         return "No conversation speaks with it."
-    conversation, customer = row
-    who = f"customer {customer}" if customer else "a customer without a name"
     return (
-        f"The last to speak with it was {who}, on {conversation.last_message_at:%Y-%m-%d}; whoever "
-        "goes on there hears what is live."
+        f"The last to speak with it was conversation {conversation.id}, on "
+        f"{conversation.last_message_at:%Y-%m-%d}; whoever goes on there hears what is live."
     )
