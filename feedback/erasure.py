@@ -386,16 +386,14 @@ class _Taken:
 
     def _scrub(self) -> None:
         """Take them out of sentences that a machine or a colleague wrote."""
-        session, words = self._session, self.words()
-        if words.nothing:
-            return
-        for name in words.names:
-            held = update(Hold).where(col(Hold.author) == name).values(author=MARK)
-            self.scrubbed["hold.author"] += session.exec(held).rowcount
+        session, ours = self._session, self._assistant.id
+        words = Words.of(self.names, self.texts)
+        held = update(Hold).where(col(Hold.author).in_(words.names), col(Hold.assistant_id) == ours)
+        self.scrubbed["hold.author"] += session.exec(held.values(author=MARK)).rowcount
         found = [
             (column, *row)
             for column in with_fate(Fate.SCRUBBED)
-            for row in traces.rows_with(session, column, words)
+            for row in traces.rows_with(session, column, words, ours)
         ]
         quoted = {each for _, _, _, texts in found for each in texts}
         words = words.less(traces.said_by_others(session, sorted(quoted)))

@@ -120,13 +120,18 @@ def in_column(session: Session, column: Column[str], words: Words, but: str = ""
 
 
 def rows_with(
-    session: Session, column: Column[str], words: Words
+    session: Session, column: Column[str], words: Words, assistant_id: str
 ) -> Iterator[tuple[str, Any, set[str]]]:
-    """The rows of a column that hold one of the words: id, value, and the texts that stand in it."""
+    """The rows of a column that hold one of the words: id, value, and the texts that stand in it.
+
+    Of tables that know assistants, only this one's rows.
+    """
     is_json = isinstance(column.type, JSON)
     seen: set[str] = set()
     for some in _chunks([*words.names, *words.texts]):
         query = _values(session, column, some).add_columns(column.table.c.id, column)
+        if "assistant_id" in column.table.c:
+            query = query.where(column.table.c.assistant_id == assistant_id)
         for spelled, ident, value in session.execute(query).all():
             if ident not in seen and words_in(spelled, words, is_json):
                 seen.add(ident)
