@@ -73,7 +73,9 @@ class TrainingSettings(PackageSettings):
     dpo_learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of DPO.")
     dpo_beta: float = Field(0.1, gt=0, description="How strongly DPO is held to the SFT adapter.")
     dpo_loss: Literal["sigmoid", "ipo", "robust"] = Field("sigmoid", description="TRL's loss_type.")
-    probe_prompts: int = Field(4, ge=1, description="Prompts the trainer answers as the probe.")
+    probe_prompts: int = Field(
+        4, ge=1, le=8, description="Questions the trainer answers as the probe; never a customer's."
+    )
     probe_tokens: int = Field(16, ge=1, description="Tokens per probe answer.")
 
 

@@ -30,9 +30,11 @@ from feedback.tables import (
     Adapter,
     Assistant,
     Conversation,
+    CycleState,
     Dataset,
     DatasetItem,
     FeedbackKind,
+    FlagReason,
     Message,
     Role,
     StageState,
@@ -73,7 +75,7 @@ def fill(session: Session, owner: Assistant, place: Path) -> Shop:
         answer = session.get_one(Message, word.message_id)
         talk = session.get_one(Conversation, answer.conversation_id)
         corrections.give(
-            session, answer.id, FeedbackKind.FLAG, WREN, Role.CUSTOMER, reason="tone",
+            session, answer.id, FeedbackKind.FLAG, WREN, Role.CUSTOMER, reason=FlagReason.TONE,
             note=f"I said {TOKEN}, and nobody listened to me.",
         )  # fmt: skip
         session.add(Review(assistant_id=owner.id, message_id=answer.id, source=ReviewSource.RANDOM))
@@ -149,7 +151,7 @@ def _exam(session: Session, owner: Assistant, adapter: Adapter) -> None:
         session, owner, ours, theirs, assistants.gate_of(owner), promote=False, reasons=[told],
         metric="chrf", tickets=2, topics=[],
     )  # fmt: skip
-    cycles.finish(session, cycle, cycles.CycleState.REFUSED, told)
+    cycles.finish(session, cycle, CycleState.REFUSED, told)
 
 
 def texts_with(session: Session, what: str) -> list[str]:
