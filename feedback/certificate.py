@@ -71,29 +71,37 @@ def as_text(erasure: Erasure) -> str:
     """The certificate in Markdown."""
     told = erasure.certificate
     ended = f"{erasure.finished_at:%Y-%m-%d %H:%M} UTC" if erasure.finished_at else "not yet"
-    parts = [
-        f"# Certificate of erasure {erasure.id}",
+    head = (
+        f"# Certificate of erasure {erasure.id}\n\n"
         f"Erased: {WHAT.get(told.get('what', ''), '')}, known by the SHA-256 "
         f"`{erasure.customer_sha256}` of the assistant's id and their name.\n\n"
         f"- asked by {erasure.requested_by}: {erasure.reason}\n"
-        f"- begun {erasure.created_at:%Y-%m-%d %H:%M} UTC, finished {ended}",
-        _list("Rows removed", _counts(told.get("removed", {}))),
-        _list("Rows kept without their text", _counts(told.get("emptied", {}))),
-        _list("Quotations taken out", _counts(told.get("scrubbed", {}))),
-        _list("Rows kept because others said the same", _counts(told.get("kept_for_others", {}))),
-        _list("Datasets", told.get("datasets", [])),
-        _list("Files", [f"{each['path']}: {each['what']}" for each in told.get("files", [])]),
-        _list("Database", told.get("database", [])),
-        _list("Adapters that learned from them", [_adapter(a) for a in told.get("adapters", [])]),
-        _list("Learning again without them", [told["cycle"]] if "cycle" in told else []),
-        _list("Searched afterwards", _search(told.get("search"))),
-        _list("What remains, and why", told.get("remains", [])),
+        f"- begun {erasure.created_at:%Y-%m-%d %H:%M} UTC, finished {ended}"
+    )
+    return "\n\n".join([head, *(_list(*each) for each in sections(erasure))]) + "\n"
+
+
+def sections(erasure: Erasure) -> list[tuple[str, list[str]]]:
+    """What a certificate says, as titles with their lines; nothing where there is nothing to say."""
+    told = erasure.certificate
+    found = [
+        ("Rows removed", _counts(told.get("removed", {}))),
+        ("Rows kept without their text", _counts(told.get("emptied", {}))),
+        ("Quotations taken out", _counts(told.get("scrubbed", {}))),
+        ("Rows kept because others said the same", _counts(told.get("kept_for_others", {}))),
+        ("Datasets", told.get("datasets", [])),
+        ("Files", [f"{each['path']}: {each['what']}" for each in told.get("files", [])]),
+        ("Database", told.get("database", [])),
+        ("Adapters that learned from them", [_adapter(a) for a in told.get("adapters", [])]),
+        ("Learning again without them", [told["cycle"]] if "cycle" in told else []),
+        ("Searched afterwards", _search(told.get("search"))),
+        ("What remains, and why", told.get("remains", [])),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return [(title, lines) for title, lines in found if lines]
 
 
 def _list(title: str, lines: list[str]) -> str:
-    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _counts(counts: dict[str, int]) -> list[str]:

@@ -156,8 +156,7 @@ def erase(
 
     `into`: an erasure that goes on, batch by batch.
     """
-    if not reason.strip():
-        raise Invalid("Say in a few words why; it is kept in the certificate.")
+    _check_reason(subject, reason)
     adapters.lock(session, assistant)
     session.exec(select(Conversation.id).where(subject.whose).with_for_update()).all()
     if session.get_bind().dialect.name == "sqlite":  # what is deleted is overwritten at once
@@ -180,6 +179,16 @@ def erase(
             what=subject.what, sha256=subject.sha256, reason=reason.strip(),
         )  # fmt: skip
     return row
+
+
+def _check_reason(subject: Subject, reason: str) -> None:
+    if not reason.strip():
+        raise Invalid("Say in a few words why; it is kept in the certificate.")
+    name = subject.customer.external_id if subject.customer else ""
+    if name and traces.words_in(reason, Words([name], []), in_json=False):
+        raise Invalid(
+            "The reason names the person. It is kept for good: say it without their name."
+        )
 
 
 class _Taken:
@@ -517,8 +526,13 @@ def get(session: Session, erasure_id: str, assistant: Assistant | None = None) -
     """An erasure, or NotFound."""
     found = session.get(Erasure, erasure_id)
     if found is None or (assistant is not None and found.assistant_id != assistant.id):
-        raise NotFound(f"There is no erasure {erasure_id!r}.")
+        raise unknown(erasure_id)
     return found
+
+
+def unknown(erasure_id: str) -> NotFound:
+    """The same whether it is another assistant's or nobody's."""
+    return NotFound(f"There is no erasure {erasure_id!r}.")
 
 
 def every(session: Session, assistant: Assistant, limit: int = 200) -> list[Erasure]:

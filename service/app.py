@@ -20,6 +20,7 @@ from feedback.settings import feedback_settings
 from service import (
     chat,
     desk_api,
+    erasure_api,
     feedback_api,
     openai_api,
     operator_api,
@@ -63,6 +64,7 @@ DOORS = (
     review_api,
     openai_api,
     feedback_api,
+    erasure_api,
     prune_api,  # before the operators', where /v1/adapters/{name} would take its path
     operator_api,
     people_api,

@@ -24,6 +24,7 @@ DONE = {
     "stopped": "The cycle is asked to stop.",
     "added": "The ticket is in the exam. Neither it nor anything close to it will ever train.",
     "retired": "The ticket is out of the exam; it stays on record.",
+    "erased": "They are out of the database. The loop does the files within seconds of looking for work.",
     "saved": "Saved. It holds from the next answer on.",
     "same": "Nothing was different; nothing was changed.",
 }
