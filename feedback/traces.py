@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Column, Select, String, cast, func, or_, select
+from sqlalchemy import JSON, Column, Select, Text, TextClause, cast, select
+from sqlalchemy import text as sql
+from sqlalchemy.sql import FromClause
 from sqlmodel import Session, SQLModel, col
 
 from feedback import whereabouts
@@ -98,18 +100,24 @@ def _spelled(column: Column[str], text: str) -> str:
     return json.dumps(text)[1:-1] if isinstance(column.type, JSON) else text
 
 
+def _holding(session: Session, column: Column[str], texts: Sequence[str]) -> TextClause:
+    """A condition: the column holds one of these texts. Written out, as it is asked of every column."""
+    find = "instr" if session.get_bind().dialect.name == "sqlite" else "strpos"
+    value = f'CAST("{column.table.name}"."{column.name}" AS TEXT)'
+    holds = " OR ".join(f"{find}({value}, :sought{number}) > 0" for number in range(len(texts)))
+    sought = {f"sought{number}": _spelled(column, each) for number, each in enumerate(texts)}
+    return sql(f"({holds})").bindparams(**sought)
+
+
 def _values(session: Session, column: Column[str], texts: Sequence[str]) -> Select[Any]:
-    """The distinct values of a column that hold one of these texts."""
-    value = cast(column, String)
-    find = func.instr if session.get_bind().dialect.name == "sqlite" else func.strpos
-    return select(value).where(or_(*(find(value, _spelled(column, text)) > 0 for text in texts)))
+    """The values of a column that hold one of these texts."""
+    return select(cast(column, Text)).where(_holding(session, column, texts))
 
 
 def in_column(session: Session, column: Column[str], words: Words, but: str = "") -> list[str]:
     """The values of a column in which one of the words stands; `but` in the row of this id."""
     found: list[str] = []
-    sought = [*words.names, *words.texts]
-    for some in _chunks(sought):
+    for some in _chunks([*words.names, *words.texts]):
         query = _values(session, column, some)
         if but:
             query = query.where(column.table.c.id != but)
@@ -180,12 +188,23 @@ def without(value: str, words: Words, mark: str) -> str:
     return value
 
 
+def _is_filled(session: Session, table: FromClause, known: dict[str, bool]) -> bool:
+    """Whether a table has rows at all; asked once."""
+    name = str(table.name)  # type: ignore[attr-defined]
+    if name not in known:
+        known[name] = session.execute(select(1).select_from(table).limit(1)).first() is not None
+    return known[name]
+
+
 def in_database(session: Session, words: Words, but: str) -> list[Place]:
     """Every column with one of the words, and in how many rows; `but` one erasure's own row."""
     if words.nothing:
         return []
     found = []
+    filled: dict[str, bool] = {}
     for column in whereabouts.searched():
+        if not _is_filled(session, column.table, filled):
+            continue
         own = but if column.table.name == "erasure" else ""
         values = in_column(session, column, words, own)
         if values:
