@@ -7,6 +7,7 @@ needed. Files are replaced whole: a reader sees the old one or the new one. Call
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from feedback.traces import Words
 BATCH = 1000
 LOGS = (".txt", ".log", ".json", ".jsonl")
 """Of a run: files that are made of lines, of which some may go."""
+
+WEIGHTS = ("checkpoints", "adapter", "adapter.partial")
+"""Folders of a run's stage, as training/job.py names them."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,14 @@ def clean_logs(folder: Path, words: Words) -> Iterator[Touched]:
                     new.write(line)
         if _replace(part, path, gone):
             yield Touched(path, f"written anew without {gone} {'line' if gone == 1 else 'lines'}")
+
+
+def drop_weights(run: Path) -> Iterator[Touched]:
+    """What the stages of a run learned: checkpoints, and adapters that were never published."""
+    for name in WEIGHTS:
+        for folder in sorted(run.glob(f"*/{name}")):
+            shutil.rmtree(folder)
+            yield Touched(folder, "removed: weights that learned from them and speak nowhere")
 
 
 # Probes

@@ -41,16 +41,23 @@ RETENTION = Actor("retention", "policy")
 
 
 def erase(
-    engine: Engine, assistant: Assistant, subject: Subject, by: Actor, reason: str
+    engine: Engine,
+    assistant: Assistant,
+    subject: Subject,
+    by: Actor,
+    reason: str,
+    into: str | None = None,
 ) -> Erasure:
     """One person's words out of the database, in a transaction of its own; the rest is for `finish`.
 
     Begun anew where somebody added a row about them meanwhile, which the database does not let dangle.
+    `into`: the id of an erasure that goes on.
     """
     for left in reversed(range(TRIES)):
         try:
             with writing(engine) as session:
-                return erasure.erase(session, assistant, subject, by, reason)
+                known = erasure.get(session, into) if into else None
+                return erasure.erase(session, assistant, subject, by, reason, known)
         except (IntegrityError, OperationalError) as error:
             if not left or not _may_try_again(error):
                 raise
@@ -77,9 +84,7 @@ def erase_expired(engine: Engine, assistant: Assistant, by: Actor = RETENTION) -
         if not ids:
             return row
         subject, reason = erasure.of_expired(assistant, ids), f"kept for {days:g} days"
-        with writing(engine) as session:
-            known = erasure.get(session, row.id) if row else None
-            row = erasure.erase(session, assistant, subject, by, reason, known)
+        row = erase(engine, assistant, subject, by, reason, row.id if row else None)
 
 
 def is_due(session: Session, assistant: Assistant) -> bool:
@@ -108,7 +113,7 @@ def finish(engine: Engine, erasure_id: str) -> Erasure:
         row = _row(engine, erasure_id)
         if not is_mine or row.finished_at is not None:
             return row
-        for step in (_clean_files, _clean_probes, _search, _compact, _request_cycle):
+        for step in (_clean_files, _clean_probes, _search, _compact, _drop_weights, _request_cycle):
             if not step(engine, erasure_id):
                 return _row(engine, erasure_id)
         with writing(engine) as session:
@@ -221,6 +226,22 @@ def _replace_probe(
             row.digest = digest
             session.add(row)
     erased_files.write_probe(folder, probe)
+
+
+def _drop_weights(engine: Engine, erasure_id: str) -> bool:
+    """What is left of runs that learned from them; of a cycle that still runs, once it has ended."""
+    row, runs = _row(engine, erasure_id), feedback_settings().runs_dir
+    names = [each["name"] for each in row.certificate.get("adapters", [])]
+    with reading(engine) as session:
+        of_adapters = {adapters.get(session, name).cycle_id for name in names}
+        idents = {*of_adapters, *row.certificate.get("stopped_cycles", [])} - {None}
+        found = [cycles.get(session, str(ident)) for ident in sorted(map(str, idents))]
+    ended = [cycle for cycle in found if cycle.state not in cycles.OPEN]
+    gone = [each for cycle in ended for each in erased_files.drop_weights(runs / cycle.id)]
+    if gone:
+        told = [{"path": _shown(each.path), "what": each.what} for each in gone]
+        _tell(engine, erasure_id, files=[*row.certificate.get("files", []), *told])
+    return len(ended) == len(found)
 
 
 # The search

@@ -26,6 +26,7 @@ from feedback import (
     erasing,
     erasure,
     lineage,
+    prune,
     search,
     whereabouts,
 )
@@ -61,7 +62,7 @@ from tests.feedback.erased import (
     rows_of,
     texts_with,
 )
-from tests.feedback.said import answered, corrected, while_open
+from tests.feedback.said import answered, built_adapter, corrected, while_open
 
 OLGA = Actor("olga@example.com", "operator")
 SQLITE = pytest.mark.parametrize("database_engine", ["sqlite"], indirect=True)
@@ -181,6 +182,26 @@ def test_the_adapters_that_learned_from_them_are_listed_and_a_cycle_without_them
         assert lineage.people_behind(session, shop.adapter).erased > 0
 
 
+def test_what_learned_from_them_is_kept_while_it_is_live_and_not_for_a_rollback(
+    database_engine: Engine, shop: Shop, tmp_path: Path
+) -> None:
+    def why() -> list[str]:
+        with reading(database_engine) as session:
+            kept = prune.plan(session, shop.assistant, now()).keep
+        return {each.name: each.keep for each in kept}.get(shop.adapter.name, [])
+
+    with writing(database_engine) as session:
+        built = built_adapter(tmp_path / "clean", b"clean")
+        clean = adapters.publish(session, shop.assistant, built, [], {}, {})
+        adapters.promote(session, shop.assistant, shop.adapter, "olga", "Better.")
+        adapters.record_swap(session, clean, "engine", True, "Seen.")
+    erased(database_engine, shop)
+    assert why() == ["is live"]
+    with writing(database_engine) as session:
+        adapters.promote(session, shop.assistant, clean, "olga", "Without them.")
+    assert why() == []
+
+
 def test_who_taught_nothing_leaves_no_adapter_and_no_cycle(
     database_engine: Engine, shop: Shop
 ) -> None:
@@ -199,14 +220,17 @@ def test_a_cycle_that_froze_them_is_stopped_and_the_next_one_waits_for_its_end(
         stage = cycles.begin_stage(session, cycle, "freeze")
         result = {"sft": shop.sft.name, "dpo": shop.dpo.name}
         cycles.report(session, stage.id, state=StageState.DONE, result=result)
+    checkpoint = feedback_settings().runs_dir / cycle.id / "sft" / "checkpoints" / "checkpoint-1"
+    checkpoint.mkdir(parents=True)
     row = erased(database_engine, shop)
     assert row.finished_at is None and row.certificate["stopped_cycles"] == [cycle.id]
-    assert "being stopped" in erasing.wait_reason(row)
+    assert "being stopped" in erasing.wait_reason(row) and checkpoint.exists()
     with writing(database_engine) as session:
         held = session.get_one(Cycle, cycle.id)
         assert held.stop_requested_by == erasure.BY
         cycles.finish(session, held, CycleState.STOPPED, "Stopped.")
     assert erasing.finish_all(database_engine) == []
+    assert not checkpoint.exists(), "half an adapter that learned from them"
     with reading(database_engine) as session:
         assert erasure.get(session, row.id).cycle_id not in (None, cycle.id)
 
