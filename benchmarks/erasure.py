@@ -6,7 +6,8 @@ Real dialogues (../shared/data/star_dialogues_train.jsonl) of customers with a f
 made-up word of each customer's own stands in what they said, in corrections, tickets, logs. Five datasets of
 different feedback, each exported in three formats, five published adapters with real (small) safetensors
 whose probes ask customers' questions, run folders. After the erasures every file is searched for every word:
-var, and PostgreSQL's data directory without its write-ahead log. The adapters that a certificate names are
+var (Parquet decoded), and PostgreSQL's data directory without its write-ahead log (long texts stored
+uncompressed for this). The adapters that a certificate names are
 compared with those found by walking through plain copies of the tables.
 """
 
@@ -26,11 +27,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from pyarrow import parquet
 from safetensors.numpy import save_file
 from sqlalchemy import Engine, insert, update
 from sqlmodel import Session, SQLModel, col, select
 
-from feedback import adapters, assistants, datasets, erasing, erasure, exports, tickets
+from feedback import (
+    adapters,
+    assistants,
+    datasets,
+    erasing,
+    erasure,
+    exports,
+    tickets,
+    whereabouts,
+)
 from feedback.adapter_folder import CONFIG, PROBE, WEIGHTS
 from feedback.audit import Actor
 from feedback.database import connect, migrate, reading, writing
@@ -226,6 +237,8 @@ def bytes_left(database: Engine, sought: list[str]) -> tuple[int, int, int]:
     for path in places(database):
         content = path.read_bytes()
         size += len(content)
+        if path.suffix == ".parquet":  # compressed
+            content = json.dumps(parquet.read_table(path).to_pylist()).encode()
         count = sum(content.count(word.encode()) for word in sought)
         hits, files = hits + count, files + bool(count)
     return hits, files, size
@@ -277,7 +290,10 @@ def measure(database: Engine, wanted: int, erased: int, place: Path) -> dict[str
         "conversations": wanted,
         "customers": len(expected),
         "erased": len(chosen),
-        "tainted_adapters_per_customer": sorted(len(expected[name]) for name in chosen),
+        "customers_by_number_of_tainted_adapters": {
+            number: sum(len(expected[name]) == number for name in chosen)
+            for number in range(ADAPTERS + 1)
+        },
         "lists_of_adapters_exact": exact,
         "words_in_files_before": before[0],
         "files_with_words_before": before[1],
@@ -323,6 +339,15 @@ def database_of(kind: str, folder: Path) -> Iterator[Engine]:
     server.cleanup()
 
 
+def store_plainly(database: Engine) -> None:
+    """PostgreSQL compresses long texts; a search through its files would not see them."""
+    if database.dialect.name == "postgresql":
+        with database.begin() as connection:
+            for column in whereabouts.searched():
+                change = f'ALTER TABLE "{column.table.name}" ALTER COLUMN "{column.name}"'
+                connection.exec_driver_sql(f"{change} SET STORAGE EXTERNAL")
+
+
 def main() -> None:
     """Both databases, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -346,6 +371,7 @@ def main() -> None:
         try:
             with database_of(kind, folder) as database:
                 migrate(database)
+                store_plainly(database)
                 report[kind] = measure(database, words.conversations, words.erase, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -111,7 +111,10 @@ def _clean_parquet(path: Path, erased: Erased) -> int:
         return 1
     gone = 0
     part = path.with_name(f"{path.name}.part")
-    file = parquet.ParquetFile(path)
+    try:
+        file = parquet.ParquetFile(path)
+    except ValueError:  # no Parquet, whatever it is called
+        return 0
     with parquet.ParquetWriter(part, file.schema_arrow) as writer:
         for batch in file.iter_batches(BATCH):
             rows = batch.to_pylist()

@@ -170,6 +170,7 @@ def erase(
     taken = _Taken(session, assistant, subject)
     taken.take()
     row.certificate = _added(row.certificate, taken.told(row.certificate))
+    row.finished_at = None  # somebody may have finished the batches before
     session.add(row)
     session.flush()
     if into is None:

@@ -28,6 +28,7 @@ from feedback import (
     lineage,
     prune,
     search,
+    traces,
     whereabouts,
 )
 from feedback.audit import Actor
@@ -262,6 +263,26 @@ def test_exports_lose_the_rows_and_keep_the_others_in_every_format(
     with reading(database_engine) as session:
         anew = export(session, shop.sft, tmp_path / "anew.jsonl")
     assert anew.read_text().splitlines() == left
+
+
+def test_words_are_found_in_files_of_any_kind_however_they_are_spelled(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    said = "Größe 39, “please”, and a second line\nof the same question"
+    (tmp_path / "plain.txt").write_text(f"he asked: {said}!")
+    (tmp_path / "ascii.json").write_text(json.dumps({"said": said}))
+    (tmp_path / "utf8.jsonl").write_text(json.dumps({"said": said}, ensure_ascii=False))
+    parquet.write_table(pyarrow.table({"said": [said] * 50}), tmp_path / "rows.parquet")
+    (tmp_path / "none.parquet").write_text("no Parquet at all")
+    (tmp_path / "long.bin").write_bytes(b"x" * (traces.BLOCK_BYTES - 20) + said.encode())
+    (tmp_path / "another.txt").write_text("cust-12345-b and xcust-12345")
+    words = traces.Words.of(["cust-12345"], [said])
+    found, files, _ = traces.in_files(words, traces.files_under(tmp_path))
+    assert files == 7
+    assert sorted(path.name for path, _ in found) == [
+        "ascii.json", "long.bin", "plain.txt", "rows.parquet", "utf8.jsonl",
+    ]  # fmt: skip
 
 
 def test_the_probe_of_an_adapter_forgets_their_questions_and_the_adapter_still_verifies(
