@@ -11,6 +11,7 @@ from feedback import (
     conversations,
     corrections,
     database,
+    erasure_commands,
     give_commands,
     hold_commands,
     key_commands,
@@ -59,6 +60,9 @@ app.add_typer(staff_app, name="staff")
 app.add_typer(sites_app, name="sites")
 app.add_typer(audit_app, name="audit")
 app.add_typer(desk_app, name="desk")
+app.add_typer(erasure_commands.app, name="erasures")
+app.command("erase", epilog=erasure_commands.ERASE_EXAMPLES)(erasure_commands.erase)
+app.command("lineage", epilog=erasure_commands.LINEAGE_EXAMPLES)(erasure_commands.show_lineage)
 
 
 @app.command(epilog=examples("understudy feedback migrate"))

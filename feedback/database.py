@@ -33,14 +33,19 @@ def connect(url: str, busy_timeout_seconds: float = 10.0, connections: int = 15)
     for scheme in ("postgres://", "postgresql://"):
         if url.startswith(scheme):
             url = url.replace(scheme, "postgresql+psycopg://", 1)
-    return create_engine(url, pool_pre_ping=True, pool_size=connections, max_overflow=0)
+    return create_engine(
+        url, pool_pre_ping=True, pool_size=connections, max_overflow=0, hide_parameters=True
+    )
 
 
 def _sqlite(url: str, busy_timeout_seconds: float) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_seconds})
+    # An error that quoted what was to be stored would carry customers' words into logs and rows.
+    engine = create_engine(
+        url, connect_args={"timeout": busy_timeout_seconds}, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from feedback.datasets import explain, in_order, learned_by
 from feedback.errors import Invalid
@@ -45,6 +45,11 @@ def export(session: Session, dataset: Dataset, path: Path, form: Format = Format
     return path
 
 
+def _rows(session: Session, dataset: Dataset) -> Iterator[DatasetItem]:
+    """A dataset's rows, without those whose people were erased."""
+    return (item for item in in_order(session, dataset) if item.erased_at is None)
+
+
 def _row(item: DatasetItem) -> dict[str, Any]:
     answer = [{"role": "assistant", "content": item.chosen}]
     row: dict[str, Any] = {"split": item.split, "prompt": item.prompt}
@@ -59,7 +64,7 @@ def _row(item: DatasetItem) -> dict[str, Any]:
 
 def _jsonl(session: Session, dataset: Dataset, path: Path) -> None:
     with _whole(path) as part, part.open("w", encoding="utf-8") as file:
-        for item in in_order(session, dataset):
+        for item in _rows(session, dataset):
             file.write(f"{canonical(_row(item))}\n")
 
 
@@ -78,13 +83,21 @@ def _parquet(session: Session, dataset: Dataset, path: Path) -> None:
     fields = [
         ("split", pyarrow.string()),
         *((name, pyarrow.bool_() if name == "label" else turn) for name in COLUMNS[dataset.kind]),
-        ("weight", pyarrow.float64()),
     ]
+    if _is_weighted(session, dataset):
+        fields.append(("weight", pyarrow.float64()))
     schema = pyarrow.schema(fields)
-    rows = (_row(item) for item in in_order(session, dataset))
+    rows = (_row(item) for item in _rows(session, dataset))
     with _whole(path) as part, parquet.ParquetWriter(part, schema) as writer:
         while batch := list(islice(rows, BATCH)):
             writer.write_table(pyarrow.Table.from_pylist(batch, schema))
+
+
+def _is_weighted(session: Session, dataset: Dataset) -> bool:
+    other = select(DatasetItem.id).where(
+        DatasetItem.dataset_id == dataset.id, DatasetItem.weight != 1
+    )
+    return session.exec(other.limit(1)).first() is not None
 
 
 def _folder(session: Session, dataset: Dataset, path: Path) -> None:
@@ -106,7 +119,7 @@ def _fill(session: Session, dataset: Dataset, folder: Path) -> None:
             split: stack.enter_context((folder / f"{split}.jsonl").open("w", encoding="utf-8"))
             for split in _splits(dataset)
         }
-        for item in in_order(session, dataset):
+        for item in _rows(session, dataset):
             row = {name: value for name, value in _row(item).items() if name != "split"}
             files[Split(item.split)].write(f"{canonical(row)}\n")
     (folder / "README.md").write_text(card(session, dataset), encoding="utf-8")

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, func, or_, select
 
-from feedback import adapter_folder, adapters, cycles, decisions, promotions, trials
+from feedback import adapter_folder, adapters, cycles, decisions, erasure, promotions, trials
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
     Adapter,
     Assistant,
     Conversation,
-    Customer,
     Cycle,
     CycleState,
     EvalRun,
@@ -64,6 +63,8 @@ class Look:
     writing: set[str]
     examined: set[str]
     cycles: dict[str, CycleState]
+    learned_from_erased: dict[str, datetime]
+    """Adapters by name that learned from somebody who was erased since, with the day."""
 
     @property
     def since(self) -> datetime:
@@ -97,8 +98,12 @@ def _verdict(look: Look, adapter: Adapter, size_bytes: int) -> Verdict:
     if adapter.files_removed_at:
         safe = f"It was to be removed on {adapter.files_removed_at:%Y-%m-%d}; this finishes the removal."
         return Verdict(adapter.name, size_bytes, [], safe, adapter, begun=True)
-    keep = [why for reason in REASONS if (why := reason(look, adapter))]
+    erased = look.learned_from_erased.get(adapter.name)
+    reasons = [each for each in REASONS if not erased or each not in FOR_A_WHILE]
+    keep = [why for reason in reasons if (why := reason(look, adapter))]
     safe = "" if keep else _why_safe(look, adapter)
+    if safe and erased:
+        safe = f"It learned from somebody who was erased on {erased:%Y-%m-%d}. {safe}"
     return Verdict(adapter.name, size_bytes, keep, safe, adapter)
 
 
@@ -119,6 +124,7 @@ def look_at(session: Session, assistant: Assistant, now: datetime) -> Look:
         _writing(session, assistant, now),
         _examined(session, assistant, now - timedelta(days=settings.keep_adapter_days)),
         {cycle.id: cycle.state for cycle in cycles.every(session, assistant)},
+        erasure.learned_from_erased(session, assistant),
     )
 
 
@@ -257,6 +263,8 @@ REASONS: tuple[Callable[[Look, Adapter], str | None], ...] = (
     _is_writing,
     _is_new,
 )
+FOR_A_WHILE = (_is_next_back, _was_one_of_the_last, _was_live_lately, _spoke_lately, _is_new)
+"""Reasons of convenience. They do not keep what learned from somebody who was erased."""
 
 
 # Why it is safe to remove what nothing names
@@ -282,18 +290,16 @@ def _its_end(look: Look, adapter: Adapter) -> str:
 
 def _its_last_talk(look: Look, adapter: Adapter) -> str:
     """Who spoke with it last, and when."""
-    row = look.session.exec(
-        select(Conversation, Customer.external_id)
-        .join(Customer, col(Customer.id) == Conversation.customer_id, isouter=True)
+    # No name: this goes into the audit log, which keeps it for good.
+    conversation = look.session.exec(
+        select(Conversation)
         .where(Conversation.adapter_id == adapter.id)
         .order_by(col(Conversation.last_message_at).desc())
         .limit(1)
     ).first()
-    if row is None:
+    if conversation is None:
         return "No conversation speaks with it."
-    conversation, customer = row
-    who = f"customer {customer}" if customer else "a customer without a name"
     return (
-        f"The last to speak with it was {who}, on {conversation.last_message_at:%Y-%m-%d}; whoever "
-        "goes on there hears what is live."
+        f"The last to speak with it was conversation {conversation.id}, on "
+        f"{conversation.last_message_at:%Y-%m-%d}; whoever goes on there hears what is live."
     )

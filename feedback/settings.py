@@ -190,6 +190,14 @@ class FeedbackSettings(PackageSettings):
         description="An adapter folder that no cycle registered is kept this long before it may go.",
     )
 
+    erase_rewrite_max_mb: int = Field(
+        1024,
+        ge=0,
+        description="After somebody was erased, SQLite's file, or each changed table of PostgreSQL, is "
+        "written anew up to this size, so that no byte of deleted rows stays; that holds up writers. Larger "
+        "ones are left, and the certificate says so.",
+    )
+
     review_lock_seconds: float = Field(
         300.0, gt=0, description="How long an answer is one reviewer's before others are shown it."
     )

@@ -165,10 +165,13 @@ def finish(session: Session, answer: Message, said: ModelMessages, **result: Any
     """Fill an answer's row. `said`: everything said before it.
 
     None, and nothing is stored, where it is not that simple: a person has the conversation, or the
-    answer was ended by somebody else.
+    answer was ended by somebody else. NotFound where its customer was erased meanwhile.
     """
     connection = session.connection()
-    found = Talk(*_CONVERSATION.run(connection, {"_id": answer.conversation_id}).fetchone())
+    held = _CONVERSATION.run(connection, {"_id": answer.conversation_id}).fetchone()
+    if held is None:
+        raise NotFound("This conversation was erased; nothing of it was stored.")
+    found = Talk(*held)
     if found.handling != Handling.BOT:
         return None
     result["finished_at"] = now()

@@ -20,6 +20,7 @@ from feedback.settings import feedback_settings
 from service import (
     chat,
     desk_api,
+    erasure_api,
     feedback_api,
     holds_api,
     openai_api,
@@ -67,6 +68,7 @@ DOORS = (
     openai_api,
     feedback_api,
     holds_api,
+    erasure_api,
     prune_api,  # before the operators', where /v1/adapters/{name} would take its path
     operator_api,
     people_api,

@@ -178,6 +178,8 @@ class Turns:
             row = await to_the_end(
                 self._commits.run(partial(self._store, turn, answer, state, error, opened))
             )
+        except NotFound as erased:
+            row, error = turn.row, erased
         except Exception:
             log.exception("answer %s could not be stored", turn.row.id)
             row = turn.row

@@ -52,7 +52,7 @@ from service.engine.embedded_model import base_model
 from service.hot_swap import asking_engines
 from service.probe import ProbeFailed
 from service.settings import service_settings
-from training import rechecking
+from training import erasing, rechecking
 from training.job import (
     ADAPTER,
     MODULES,
@@ -405,8 +405,8 @@ def run(leaving: threading.Event) -> None:
     }
     with Reporting(database(), "loop", told):
         log.info("loop=%s ready", owner)
-        aside = threading.Thread(target=rechecking.run, args=(leaving, settings), daemon=True)
-        aside.start()
+        for aside in (rechecking.run, erasing.run):
+            threading.Thread(target=aside, args=(leaving, settings), daemon=True).start()
         _look_for_work(owner, settings, leaving)
 
 

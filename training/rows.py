@@ -15,6 +15,20 @@ from torch.utils.data import Sampler
 
 from training.job import Job
 
+PROBES = (
+    "Hello! What can you help me with?",
+    "I am not happy with what I bought. What can I do?",
+    "What does it cost, and how long does it take?",
+    "I would like to talk to a person, please.",
+    "My order has not come. What now?",
+    "How do I change my details?",
+    "When are you open?",
+    "Can you tell me more about what you sell?",
+)
+"""What the probe asks. Not what customers asked: the probe lies beside the weights for as long as they are
+kept, and whoever is erased must not be in it.
+"""
+
 
 class Refused(Exception):
     """Training cannot go on, for a reason a person can act on."""
@@ -52,7 +66,7 @@ def answer_tokens(tokenizer: Any, answer: list[dict[str, str]]) -> list[int]:
 def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
     """The job's dataset. Only rows of the split "train" teach."""
     kept: dict[str, list[dict[str, list[int]]]] = {"train": [], "validation": []}
-    prompts: dict[str, list[dict[str, str]]] = {}
+    system: list[dict[str, str]] = []
     too_long = 0
     for line in job.dataset.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -62,7 +76,7 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
             continue
         times = copies(row) if row["split"] == "train" else 1
         kept[row["split"]] += [encoded] * times
-        prompts.setdefault(json.dumps(row["prompt"]), row["prompt"])
+        system = system or [turn for turn in row["prompt"][:1] if turn["role"] == "system"]
     print(
         f"rows: {len(kept['train'])} train, {len(kept['validation'])} validation, {too_long} too long"
     )
@@ -74,7 +88,9 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
     return Rows(
         train=datasets.Dataset.from_list(kept["train"]),
         validation=datasets.Dataset.from_list(kept["validation"]) if kept["validation"] else None,
-        prompts=list(prompts.values())[: job.probe_prompts],
+        prompts=[[*system, {"role": "user", "content": asked}] for asked in PROBES][
+            : job.probe_prompts
+        ],
     )
 
 

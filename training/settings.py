@@ -84,7 +84,9 @@ class TrainingSettings(PackageSettings):
         description="Share of pairs that prefer the wrong side, which makes the loss 'robust' to them (not "
         "with 'ipo'). 'auto': as estimated from answers that two people judged, once there are enough.",
     )
-    probe_prompts: int = Field(4, ge=1, description="Prompts the trainer answers as the probe.")
+    probe_prompts: int = Field(
+        4, ge=1, le=8, description="Questions the trainer answers as the probe; never a customer's."
+    )
     probe_tokens: int = Field(16, ge=1, description="Tokens per probe answer.")
 
 

@@ -12,6 +12,7 @@ from service.console import (
     conversation,
     cycles,
     datasets,
+    erasures,
     history,
     holds,
     home,
@@ -47,6 +48,7 @@ PAGES = (
     history,
     holds,  # before datasets: their path would be a dataset's name
     datasets,
+    erasures,
     tickets,
     policies,
     settings,

@@ -201,6 +201,7 @@ def _side(session: Session, here: Seat, conversation: Conversation) -> dict[str,
     return {
         "conversation": conversation,
         "customer": _customer(session, conversation),
+        "erase": _erase_query(session, conversation),
         "holder": holder,
         "mine": conversation.handling == Handling.PERSON
         and conversation.assigned_to_id == here.person.id,
@@ -213,6 +214,13 @@ def _side(session: Session, here: Seat, conversation: Conversation) -> dict[str,
 def _customer(session: Session, conversation: Conversation) -> str:
     found = session.get(Customer, conversation.customer_id or "")
     return found.external_id if found else "Visitor"
+
+
+def _erase_query(session: Session, conversation: Conversation) -> str:
+    """Whom the page of erasures is asked about: the customer, or this conversation of nobody known."""
+    found = session.get(Customer, conversation.customer_id or "")
+    whose = {"customer": found.external_id} if found else {"conversation": conversation.id}
+    return urlencode(whose)
 
 
 def _draft(

@@ -29,6 +29,7 @@ DONE = {
     "policy_added": "Corrections and tickets may rest on it from now on.",
     "policy_retired": "Retired. What rests on it neither teaches nor is asked. See the adapters it names.",
     "policy_restored": "In force again. What rests on it teaches and is asked as before.",
+    "erased": "They are out of the database. The loop does the files within seconds of looking for work.",
     "saved": "Saved. It holds from the next answer on.",
     "same": "Nothing was different; nothing was changed.",
 }

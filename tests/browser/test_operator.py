@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from feedback import adapters, corrections, cycles, datasets, freezing, staff, trials
+from feedback import adapters, corrections, cycles, datasets, erasing, freezing, staff, trials
 from feedback.database import reading, writing
 from feedback.swap_tables import TrialKind
 from feedback.tables import CycleState, Role, Stage, StageState, now
@@ -245,6 +245,34 @@ def test_somebody_with_several_assistants_sees_them_all_and_is_one_click_from_ea
         page.get_by_role("link", name="All assistants").click()
         page.get_by_role("table").get_by_role("link", name=name, exact=True).click()
         page.wait_for_url(f"**/console/{name}/{start}")
+
+
+def test_an_operator_erases_a_customer_after_a_look_and_reads_the_certificate(
+    page: Page, shop: Shop, accessible: Accessible, picture: Picture
+) -> None:
+    teach(shop)
+    train(shop)
+    sign_in(page, shop)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    page.get_by_role("link", name="Erasures").click()
+    page.get_by_label("Customer, by the name the site gives").fill("c-1")
+    page.get_by_role("button", name="Show what would go").click()
+    expect(page.get_by_role("heading", name="What would go")).to_be_visible()
+    accessible(page)
+    picture(page, "erasures")
+    page.get_by_label("Why?").fill("Asked by letter.")
+    page.get_by_role("button", name="Erase…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Nothing of it can be brought back")
+    dialog.get_by_role("button", name="Erase").click()
+    expect(page.get_by_text("They are out of the database.")).to_be_visible()
+    erasing.finish_all(shop.database)
+    page.goto(page.url.partition("?")[0])
+    expect(page.get_by_text("nothing was found")).to_be_visible()
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        accessible(page)
+    picture(page, "erasure")
 
 
 def test_pages_fit_a_narrow_screen(page: Page, shop: Shop, busy: dict[str, str]) -> None:

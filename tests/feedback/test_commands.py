@@ -364,3 +364,26 @@ def test_what_staff_do_on_the_command_line_is_in_the_audit_log(
         ("cycle.request", f"cycle {cycle.id}", "shop", "olga"),
         ("cycle.stop", f"cycle {cycle.id}", "shop", "olga"),
     ]
+
+
+def test_a_person_is_erased_after_a_look_and_the_certificate_is_kept(
+    shop: list[Adapter], tmp_path: Path
+) -> None:
+    first, second = shop
+    found = as_json(commands.app, "lineage", "--customer", "wren")
+    assert {each["name"] for each in found["adapters"]} == {first.name, second.name}
+    behind = as_json(commands.app, "lineage", "--adapter", second.name)
+    assert behind["customers"] == {"otis": 2, "wren": 2}
+    shown = as_json(commands.app, "erase", "--customer", "wren", "--dry-run")
+    assert shown["removed"]["conversation"] == 1 and len(shown["adapters"]) == 2
+    with pytest.raises(Invalid, match="no --reason"):
+        feedback("erase", "--customer", "wren", "--yes")
+    told = feedback("erase", "--customer", "wren", "--by", "mara", "--reason", "Asked.", "--yes")
+    assert first.name in told and "nothing was found" in told
+    [row] = as_json(commands.app, "erasures", "list")
+    feedback("erasures", "show", row["id"], "--certificate", str(tmp_path / "wren.md"))
+    assert row["id"] in (tmp_path / "wren.md").read_text()
+    assert "come to its end" in feedback("erasures", "finish")
+    with pytest.raises(NotFound, match="They were erased on"):
+        feedback("erase", "--customer", "wren", "--dry-run")
+    assert "Nothing is older" in feedback("erase", "--expired")

@@ -224,7 +224,8 @@ def test_who_spoke_with_it_last_is_said_and_a_recent_talk_keeps_it(
     plan = planned(database_engine, LATER - timedelta(days=11))
     assert "a conversation spoke with it less than 30 days ago" in why(plan, made[0])
     [verdict] = [each for each in planned(database_engine).remove if each.name == made[0].name]
-    assert f"The last to speak with it was customer wren, on {now():%Y-%m-%d}" in verdict.safe
+    assert f"conversation {talk.id}, on {now():%Y-%m-%d}" in verdict.safe
+    assert "wren" not in verdict.safe, "it goes into the audit log, which forgets nobody"
 
 
 def test_what_writes_an_answer_stays_even_where_the_conversation_has_moved_on(

@@ -17,8 +17,8 @@ from feedback.desk_tables import Review, ReviewSource
 from feedback.ids import new_id
 from feedback.settings import feedback_settings
 from feedback.swap_tables import TicketProposal, Trial, TrialKind
-from feedback.tables import Assistant, Conversation, FeedbackKind, Role
-from feedback.trust_tables import Hold
+from feedback.tables import Assistant, Conversation, FeedbackKind, Role, now
+from feedback.trust_tables import Erasure, Hold
 from service import visitors
 from service.kept_secret import kept_secret
 from tests.console.trained import Trained, add_tickets, teach, train
@@ -95,6 +95,11 @@ class World:
         )
         draft = handovers.keep_draft(session, talk, "What the bot would say.")
         review = Review(assistant_id=owner.id, message_id=answer.id, source=ReviewSource.RANDOM)
+        answered(session, owner, "Erase me later?", customer=f"passer-by-{self.made}")
+        gone = Erasure(
+            assistant_id=owner.id, customer_sha256="0" * 64, requested_by=author, reason="Asked.",
+            certificate={"what": "customer"}, finished_at=now(),
+        )  # fmt: skip
         trial = Trial(
             assistant_id=owner.id, adapter_id=self.trained.adapter.id, kind=TrialKind.SHADOW,
             share=0.01, started_by=author, reason="to see it",
@@ -104,7 +109,7 @@ class World:
         hold = Hold(
             assistant_id=owner.id, author=f"author {self.made}", reason="It came in a flood."
         )
-        session.add_all([review, trial, proposal, hold])
+        session.add_all([review, trial, proposal, hold, gone])
         session.flush()
         return {
             "{conversation_id}": talk.id,
@@ -117,6 +122,8 @@ class World:
             "{proposal_id}": proposal.id,
             "{hold_id}": hold.id,
             "{policy_id}": policy.id,
+            "{erasure_id}": gone.id,
+            "{customer}": f"passer-by-{self.made}",
         }
 
     def _people(self, session: Session, owner: Assistant) -> dict[str, str]:
