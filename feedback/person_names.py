@@ -34,6 +34,7 @@ PIECE = 20_000
 """Characters of a text that the model sees at once."""
 BATCH = 128
 """Texts that the model sees at once."""
+ENDLESS = re.compile(r"\S{100,}")
 KNOWN_WORDS = 50_000
 """Words whose nature is remembered."""
 LONGEST_NAME = 5
@@ -119,13 +120,18 @@ def _worth_asking(text: str) -> bool:
 def _opinions(texts: list[str]) -> Iterator[list[Span]]:
     """What the model sees in each text. Long ones it is shown in pieces, else memory grows with them."""
     pieces = [(index, start) for index, text in enumerate(texts) for start in _starts(text)]
-    shown = (texts[index][start : start + PIECE] for index, start in pieces)
+    shown = (_short(texts[index][start : start + PIECE]) for index, start in pieces)
     opinions: list[list[Span]] = [[] for _ in texts]
     for (index, start), said in zip(pieces, _model().pipe(shown, batch_size=BATCH), strict=True):
         opinions[index] += [
             Span(start + each.start_char, start + each.end_char, each.label_) for each in said.ents
         ]
     yield from opinions
+
+
+def _short(piece: str) -> str:
+    """Without what is too long for a word: spaCy's tokenizer takes quadratic time for it."""
+    return ENDLESS.sub(lambda found: " " * len(found[0]), piece)
 
 
 def _starts(text: str) -> range:

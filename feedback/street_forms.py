@@ -9,14 +9,14 @@ import re
 NUMBER = r"\d{1,6}(?:[A-Za-z](?![\w]))?(?:[-/]\d{1,4}[A-Za-z]?)?"
 _NUMBERS = rf"(?:(?:{NUMBER}[ ,]{{1,2}}){{1,2}})"
 _UPPER = r"[^\W\d_a-zà-öø-ÿāăąćčďđęěğģīķłļńňőřśşšţťūůűźżž]"
-CAPITAL = rf"(?-i:{_UPPER}[\w'\u2019.-]*)"
+CAPITAL = rf"(?-i:(?<!\w){_UPPER}[\w'\u2019.-]{{0,40}})"
 _LINK = (
     r"(?:de|del|della|delle|dei|degli|di|do|da|dos|das|du|des|la|le|les|el|los|las|l'|d'|van|von|der|den|"
     r"zum|zur|am|of|the|e|y|i|and|nad|pod|na)"
 )
 _LINKS = rf"(?:{_LINK}[ ]?){{0,2}}"
 NAMED = rf"{CAPITAL}(?:[ ](?:{_LINK}[ ]){{0,2}}{CAPITAL}){{0,3}}"
-ANY_NAME = r"[^\W\d_][\w'\u2019.-]*(?:[ ][^\W\d_][\w'\u2019.-]*){0,3}"
+ANY_NAME = r"[^\W\d_][\w'\u2019.-]{0,40}(?:[ ][^\W\d_][\w'\u2019.-]{0,40}){0,3}"
 SURE_KINDS = (
     "street|road|avenue|boulevard|lane|highway|parkway|crescent|terrace|expressway|turnpike"
 )
@@ -36,7 +36,7 @@ GROWN = (  # one word, as in Hauptstrasse, Kerkstraat, Storgatan, Mannerheiminti
     r"dreef|steenweg|singel|dijk|hof|vej|gade|gaten?|gatan|gata|veien|vegen|vegur|v[äe]gen|stræde|str[æe]de|torg|torvet|"
     r"katu|kuja|polku|tie|raitti|puiestee|maantee|braut|brú"
 )
-COMPOUND = rf"[^\W\d_][\w'\u2019.-]{{2,30}}(?:{GROWN})(?!\w)[ ]?,?[ ]?{NUMBER}(?![\w])"
+COMPOUND = rf"(?<!\w)[^\W\d_][\w'\u2019.-]{{2,30}}(?:{GROWN})(?!\w)[ ]?,?[ ]?{NUMBER}(?![\w])"
 AHEAD = (  # the kind comes first, as in Rue de la Paix 5 and ul. Zamkowa 33
     r"r[uú]a|rue|viale|calle|avenida|avda\.?|paseo|carrer|travessa|largo|pra[çc]a|estrada|chemin|impasse|"
     r"quai|all[ée]e|cours|ulica|ul\.|aleja|al\.|os\.|ulice|n[áa]m\.?|n[áa]m[ěe]st[íi]|trg|cesta|strada|str\.|bulevardul|"
