@@ -13,6 +13,7 @@ from feedback import (
     database,
     give_commands,
     key_commands,
+    redact_commands,
 )
 from feedback.assistant_commands import app as assistant_app
 from feedback.database import reading
@@ -55,6 +56,7 @@ app.add_typer(staff_app, name="staff")
 app.add_typer(sites_app, name="sites")
 app.add_typer(audit_app, name="audit")
 app.add_typer(desk_app, name="desk")
+app.command("redact", epilog=redact_commands.EPILOG)(redact_commands.redact)
 
 
 @app.command(epilog=examples("understudy feedback migrate"))

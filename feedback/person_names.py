@@ -156,8 +156,10 @@ def _believed(text: str, opinion: Iterable[Span]) -> Iterator[Span]:
 
 
 def _without_small_words(said: Iterable[re.Match[str]]) -> list[re.Match[str]]:
-    """The words of a name, without the "I'm" that the model may take for its first."""
+    """The words of a name, without the "I'm" that the model may take for its first; none of a place."""
     kept = list(said)
+    if kept and _fold(kept[0][0]) in BEGINNINGS:
+        return []  # San Francisco
     while kept and _fold(kept[0][0]) in small_words():
         kept.pop(0)
     return kept

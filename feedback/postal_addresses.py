@@ -4,12 +4,16 @@ Pure. A street, a flat or a box is the anchor; from it the address grows over th
 numbers, floors, post codes, cities. A place alone is none.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 from feedback.spans import Span
 from feedback.street_forms import ANCHORS, HEAD, NO_NAME, TAIL
 
 LONGEST_HEAD = 60
+
+FULL_STOP = re.compile(r"[^\W\d_]{4}\.\Z")
+"""Behind a whole word; St. and Apt. keep theirs."""
 
 
 def find(text: str, places: Iterable[Span] = ()) -> list[Span]:
@@ -37,6 +41,8 @@ def _placed(text: str, address: Span, places: Iterable[Span]) -> Span:
     for place in places:
         if place.end > end >= place.start - 4 and not text[end : place.start].strip(" ,\n"):
             end = place.end
+    if FULL_STOP.search(text, 0, end):
+        end -= 1
     return Span(address.start, end, address.type)
 
 

@@ -25,6 +25,7 @@ from service import (
     operator_api,
     people_api,
     prune_api,
+    redaction_api,
     review_api,
     trial_api,
     widget_api,
@@ -67,6 +68,7 @@ DOORS = (
     operator_api,
     people_api,
     trial_api,
+    redaction_api,
     widget_api,
 )
 

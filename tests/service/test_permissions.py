@@ -69,6 +69,8 @@ EXPECTED = {
     "GET /v1/decisions": STAFF,
     "GET /v1/datasets": STAFF,
     "GET /v1/datasets/{name}/diff/{newer}": STAFF,
+    "GET /v1/redactions": OPERATORS,
+    "POST /v1/redactions/try": OPERATORS,
     "GET /v1/tickets": STAFF,
     "POST /v1/tickets": OPERATORS,
     "GET /v1/conversations": EVERYONE,
@@ -125,6 +127,7 @@ SENT: dict[str, dict[str, Any]] = {
         "assistant": "{assistant}",
         "reference": "You may.",
     },
+    "POST /v1/redactions/try": {"assistant": "{assistant}", "text": "I am Jane Whitfield."},
     "POST /v1/tickets": {
         "assistant": "{assistant}",
         "name": "of {conversation_id}",
