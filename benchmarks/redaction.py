@@ -98,10 +98,13 @@ def ours(redactor: Redactor) -> Finder:
 
 def presidio() -> Finder:
     """Presidio's analyzer and anonymizer as they come, with the same small model."""
+    import tldextract
     from presidio_analyzer import AnalyzerEngine
     from presidio_analyzer.nlp_engine import NlpEngineProvider
     from presidio_anonymizer import AnonymizerEngine
 
+    # At its first e-mail address it would fetch a list from the network; the one it ships is used instead.
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())
     model = {"lang_code": "en", "model_name": person_names.MODEL}
     engine = NlpEngineProvider(
         nlp_configuration={"nlp_engine_name": "spacy", "models": [model]}
