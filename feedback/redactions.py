@@ -137,25 +137,35 @@ def count_needed(session: Session, assistant: Assistant) -> int:
 
 
 def _needed(assistant: Assistant, table: type[Message] | type[Feedback], *what: Any) -> Any:
+    """A query of rows in the order of their own key; the rest is looked up row by row (EXISTS, not JOIN),
+    so that a page costs the same however many there are.
+    """
     in_force = col(Feedback.state) == FeedbackState.ACTIVE
     if table is Feedback:
-        query = (
-            select(*what)
-            .select_from(Feedback)
-            .join(Message, col(Message.id) == Feedback.message_id)
+        theirs = (
+            select(Conversation.id)
+            .join(Message, col(Message.conversation_id) == Conversation.id)
+            .where(Message.id == Feedback.message_id, Conversation.assistant_id == assistant.id)
+            .correlate(Feedback)
         )
-        where = [in_force, col(Feedback.text).is_not(None), Feedback.text != ""]
-    else:
-        about = aliased(Message)
-        given = (
-            select(Feedback.id)
-            .join(about, col(about.id) == Feedback.message_id)
-            .where(about.conversation_id == Message.conversation_id, in_force)
+        has_text = [in_force, col(Feedback.text).is_not(None), Feedback.text != ""]
+        return select(*what).select_from(Feedback).where(exists(theirs), *has_text)
+    about = aliased(Message)
+    theirs = (
+        select(Conversation.id)
+        .where(
+            Conversation.id == Message.conversation_id, Conversation.assistant_id == assistant.id
         )
-        query = select(*what).select_from(Message)
-        where = [exists(given), Message.text != ""]
-    return query.join(Conversation, col(Conversation.id) == Message.conversation_id).where(
-        Conversation.assistant_id == assistant.id, *where
+        .correlate(Message)
+    )
+    given = (
+        select(Feedback.id)
+        .join(about, col(about.id) == Feedback.message_id)
+        .where(about.conversation_id == Message.conversation_id, in_force)
+        .correlate(Message)
+    )
+    return (
+        select(*what).select_from(Message).where(exists(theirs), exists(given), Message.text != "")
     )
 
 

@@ -67,6 +67,7 @@ def test_a_text_without_personal_data_stays_as_it_is(text: str) -> None:
         ("I live at Hauptstrasse 5, 10115 Berlin.", "I live at <ADDRESS>."),
         ("Please deliver to 31 rue de la Hulotais", "Please deliver to <ADDRESS>"),
         ("It went to P.O. Box 249", "It went to <ADDRESS>"),
+        ("Hi, I'm Ben!", "Hi, I'm <PERSON>!"),
         ("my name is katarina novotny", "my name is <PERSON>"),
         ("Hello Anna, welcome. Anna, are you there?", "Hello <PERSON>, welcome. <PERSON>, are you there?"),
         ("Please ask Dr. Szabina Gelencsér", "Please ask <PERSON>"),
