@@ -15,6 +15,7 @@ from feedback import (
     give_commands,
     hold_commands,
     key_commands,
+    redact_commands,
 )
 from feedback.assistant_commands import app as assistant_app
 from feedback.database import reading
@@ -63,6 +64,7 @@ app.add_typer(desk_app, name="desk")
 app.add_typer(erasure_commands.app, name="erasures")
 app.command("erase", epilog=erasure_commands.ERASE_EXAMPLES)(erasure_commands.erase)
 app.command("lineage", epilog=erasure_commands.LINEAGE_EXAMPLES)(erasure_commands.show_lineage)
+app.command("redact", epilog=redact_commands.EPILOG)(redact_commands.redact)
 
 
 @app.command(epilog=examples("understudy feedback migrate"))

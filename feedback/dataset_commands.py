@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, audit, dataset_diff, datasets, exports, freezing, leaks
+from feedback import assistants, audit, dataset_diff, datasets, exports, freezing, leaks, redactions
 from feedback.database import reading, writing
 from feedback.printing import (
     AssistantOption,
@@ -17,6 +17,7 @@ from feedback.printing import (
     say,
     short,
 )
+from feedback.redact_ahead import redact_ahead
 from feedback.tables import Dataset
 
 app = typer.Typer(
@@ -31,6 +32,12 @@ def freeze(assistant: AssistantOption = None, as_json: JsonOption = False) -> No
     """Make the SFT, DPO and KTO datasets of all that may teach today. The same feedback, the same names."""
     with reading() as session:
         owner = assistants.only(session, assistant)
+        total = redactions.count_needed(session, owner)
+    with progress_bar("Redacting") as progress:
+        done = 0
+        for texts, _ in redact_ahead(owner):
+            done += texts
+            progress(done, total)
     with progress_bar("Freezing") as progress:
         frozen = freezing.freeze_in_steps(None, owner, progress=progress)
     with writing() as session:

@@ -19,12 +19,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
-from feedback import leaks
+from feedback import leaks, redactions
 from feedback.database import reading, writing
 from feedback.datasets import left_out
 from feedback.errors import Conflict
 from feedback.learning import learning_of
-from feedback.lessons import TEACHING, Lessons, Redact
+from feedback.lessons import TEACHING, Lessons
+from feedback.redact_ahead import redact_ahead
 from feedback.scratch import Row, Scratch
 from feedback.tables import (
     Assistant,
@@ -57,33 +58,34 @@ class Frozen(NamedTuple):
     kto: Dataset
 
 
-def freeze(session: Session, assistant: Assistant, redact: Redact | None = None) -> Frozen:
+def freeze(session: Session, assistant: Assistant) -> Frozen:
     """Freeze within a transaction that is open already. For what is small; see `freeze_in_steps`."""
 
     def here() -> AbstractContextManager[Session]:
         return nullcontext(session)
 
-    return _freeze(assistant, here, here, redact, lambda done, total: None)
+    return _freeze(assistant, here, here, lambda done, total: None)
 
 
 def freeze_in_steps(
     database: Database | None,
     assistant: Assistant,
-    redact: Redact | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Frozen:
-    """Freeze while others go on writing: looked at in one transaction, stored in many short ones."""
-    return _freeze(
-        assistant, partial(reading, database), partial(writing, database), redact, progress
-    )
+    """Freeze while others go on writing: looked at in one transaction, stored in many short ones.
+
+    What was not redacted yet is first: see redact_ahead.py, which tells its own progress.
+    """
+    for _ in redact_ahead(assistant, database):
+        pass
+    return _freeze(assistant, partial(reading, database), partial(writing, database), progress)
 
 
-def _freeze(
-    assistant: Assistant, look: Opened, store: Opened, redact: Redact | None, progress: Progress
-) -> Frozen:
+def _freeze(assistant: Assistant, look: Opened, store: Opened, progress: Progress) -> Frozen:
     with closing(Scratch()) as scratch:
         with look() as session:
             total = _words(session, assistant)
+            redact = partial(redactions.as_taught, session, redactions.redactor_of(assistant))
             lessons = Lessons(session, assistant, redact)
             for batch in lessons:
                 scratch.add(batch)

@@ -94,12 +94,10 @@ class Taught:
 class Lessons:
     """The lessons of an assistant's feedback; `counts` says what each filter left out, by dataset kind."""
 
-    def __init__(
-        self, session: Session, assistant: Assistant, redact: Redact | None = None
-    ) -> None:
+    def __init__(self, session: Session, assistant: Assistant, redact: Redact) -> None:
         self._session = session
         self._assistant = assistant
-        self._redact = redact or (lambda texts: {text: text for text in texts})
+        self._redact = redact
         self._learning = learning_of(assistant)
         self._settings = feedback_settings()
         self._prompt = prompt_in_force(session, assistant).text

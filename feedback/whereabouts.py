@@ -49,7 +49,7 @@ WHOLE_ROWS = (
 COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
     "dataset_item": {
         Fate.EMPTIED: ("prompt", "chosen", "rejected"),
-        Fate.CODE: ("split", "sha256"),
+        Fate.CODE: ("split", "edit", "sha256"),
     },
     "ticket": {
         Fate.EMPTIED: ("context", "reference", "must_say", "must_not_say"),

@@ -28,6 +28,7 @@ from service import (
     people_api,
     policies_api,
     prune_api,
+    redaction_api,
     review_api,
     trial_api,
     widget_api,
@@ -73,6 +74,7 @@ DOORS = (
     operator_api,
     people_api,
     trial_api,
+    redaction_api,
     widget_api,
 )
 

@@ -29,6 +29,7 @@ from feedback import (
     holds,
     promotions,
     prune,
+    redactions,
     reliability,
     signal,
     tickets,
@@ -37,6 +38,7 @@ from feedback.database import database, reading, writing
 from feedback.errors import Conflict, Invalid, UnderstudyError
 from feedback.holding_out import hold_out
 from feedback.processes import Reporting
+from feedback.redact_ahead import redact_ahead
 from feedback.settings import feedback_settings
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import (
@@ -98,6 +100,7 @@ class Turn:
     def run(self) -> tuple[CycleState, str]:
         """The whole turn: how it ended, and why in a sentence."""
         self._stage("hold_out", self._hold_out)
+        self._stage("redact", self._redact)
         frozen = self._stage("freeze", self._freeze)
         if frozen["too_few"]:
             return CycleState.NOT_ENOUGH, frozen["too_few"]
@@ -159,6 +162,15 @@ class Turn:
             held = [hold.author for hold in holds.check(session, self._assistant)]
         made = hold_out(None, self._assistant, lambda done, total: report(done=done, total=total))
         return {"held": held, "tickets": len(made), "sealed": sum(ticket.sealed for ticket in made)}
+
+    def _redact(self, report: Report) -> Result:
+        with reading() as session:
+            total = redactions.count_needed(session, self._assistant)
+        done = new = 0
+        for texts, fresh in redact_ahead(self._assistant):
+            done, new = done + texts, new + fresh
+            report(done=done, total=total)
+        return {"texts": done, "new": new}
 
     def _freeze(self, report: Report) -> Result:
         frozen = freezing.freeze_in_steps(

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from feedback import adapters, corrections, cycles, datasets, erasing, freezing, staff, trials
 from feedback.database import reading, writing
+from feedback.redact_ahead import redact_ahead
 from feedback.swap_tables import TrialKind
 from feedback.tables import CycleState, Role, Stage, StageState, now
 from feedback.trials import TrialPolicy
@@ -175,12 +176,19 @@ def busy(shop: Shop) -> dict[str, str]:
         )
         for question in NEARLY_EXAM:
             corrected(session, owner, question, "You have 34 days, and the return is free.", "c-9")
+        corrected(
+            session, owner, "I am Wren Okafor (wren@example.com), where is order PP-204417?",
+            "Hello Wren, order PP-204417 is on its way to 12 Oak Street, Springfield, IL 62704.", "c-10",
+        )  # fmt: skip
         newer, *_ = freezing.freeze(session, owner)
+        owner.learning = {"patterns": {"ORDER_NUMBER": "PP-[0-9]{6}"}}
+        session.add(owner)
         trial = trials.start(
             session, owner, second.adapter, TrialKind.CANARY, 0.2, "olga@example.com",
             "See how customers take it", TrialPolicy(grow_to=[0.5]),
         )  # fmt: skip
         trials.judged(session, trial, "undecided", EVIDENCE, 0.2)
+    list(redact_ahead(owner, shop.database))
     return {
         "overview": "overview",
         "cycles": "cycles",
@@ -195,6 +203,7 @@ def busy(shop: Shop) -> dict[str, str]:
         "dataset-diff": f"datasets/{sft.name}/diff/{newer.name}",
         "near-copies": "datasets/near-copies",
         "tickets": "tickets",
+        "personal-data": "personal-data",
         "settings": "settings",
     }
 
@@ -216,6 +225,18 @@ def test_every_page_is_accessible_in_light_and_dark(
         if name == "candidate":
             page.evaluate("document.querySelector('#answers').scrollIntoView()")
             picture(page, "candidate-answers-dark")
+
+
+def test_an_operator_tries_what_a_text_becomes(
+    page: Page, shop: Shop, busy: dict[str, str], accessible: Accessible
+) -> None:
+    sign_in(page, shop)
+    page.get_by_role("link", name="Personal data").click()
+    expect(page.get_by_role("cell", name="ORDER_NUMBER").first).to_be_visible()
+    page.get_by_label("Text").fill("I am Jane Whitfield, it is about PP-111111")
+    page.get_by_role("button", name="Show what it becomes").click()
+    expect(page.get_by_text("I am <PERSON>, it is about <ORDER_NUMBER>")).to_be_visible()
+    accessible(page)
 
 
 def test_somebody_with_several_assistants_sees_them_all_and_is_one_click_from_each(

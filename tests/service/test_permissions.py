@@ -72,6 +72,8 @@ EXPECTED = {
     "GET /v1/near-copies": OPERATORS,
     "GET /v1/holds": OPERATORS,
     "POST /v1/holds/{hold_id}": OPERATORS,
+    "GET /v1/redactions": OPERATORS,
+    "POST /v1/redactions/try": OPERATORS,
     "GET /v1/tickets": STAFF,
     "POST /v1/tickets": OPERATORS,
     "GET /v1/policies": STAFF,
@@ -143,6 +145,7 @@ SENT: dict[str, dict[str, Any]] = {
         "reference": "You may.",
     },
     "POST /v1/holds/{hold_id}": {"outcome": "released", "assistant": "{assistant}"},
+    "POST /v1/redactions/try": {"assistant": "{assistant}", "text": "I am Jane Whitfield."},
     "POST /v1/tickets": {
         "assistant": "{assistant}",
         "name": "of {conversation_id}",

@@ -1,0 +1,57 @@
+"""Recognises postal addresses by how they are written in many languages. Called by redaction.py.
+
+Pure. A street, a flat or a box is the anchor; from it the address grows over the parts beside it: house
+numbers, floors, post codes, cities. A place alone is none.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from feedback.spans import Span
+from feedback.street_forms import ANCHORS, HEAD, NO_NAME, TAIL
+
+LONGEST_HEAD = 60
+
+FULL_STOP = re.compile(r"[^\W\d_]{4}\.\Z")
+"""Behind a whole word; St. and Apt. keep theirs."""
+
+
+def find(text: str, places: Iterable[Span] = ()) -> list[Span]:
+    """The addresses in a text, each with the places that stand behind it; spans may overlap.
+
+    `places`: cities, countries and buildings as the language model sees them. Alone they are no address.
+    """
+    if not any(map(str.isdigit, text)):
+        return []
+    return [_placed(text, span, places) for span in _anchored(text)]
+
+
+def _anchored(text: str) -> Iterator[Span]:
+    for pattern in ANCHORS:
+        for found in pattern.finditer(text):
+            if found.start() and text[found.start() - 1].isalnum():
+                continue
+            part = "value" if "value" in pattern.groupindex else 0
+            if not NO_NAME.fullmatch(found[part]):
+                yield _grown(text, found.start(part), found.end(part))
+
+
+def _placed(text: str, address: Span, places: Iterable[Span]) -> Span:
+    end = address.end
+    for place in places:
+        if place.end > end >= place.start - 4 and not text[end : place.start].strip(" ,\n"):
+            end = place.end
+    if FULL_STOP.search(text, 0, end):
+        end -= 1
+    return Span(address.start, end, address.type)
+
+
+def _grown(text: str, start: int, end: int) -> Span:
+    """The whole address around an anchor: as far as its parts follow each other."""
+    while (tail := TAIL.match(text, end)) and tail.end() > end:
+        end = tail.end()
+    while head := HEAD.search(text, max(0, start - LONGEST_HEAD), start):
+        if head.start() == start:
+            break
+        start = head.start()
+    return Span(start, end, "ADDRESS")
