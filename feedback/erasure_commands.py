@@ -69,7 +69,7 @@ def erase(
     certificate: `understudy feedback erasures show`.
     """
     actor = Actor(by, "command line") if by else audit.here()
-    with writing() as session:
+    with reading() as session:
         owner = assistants.only(session, assistant)
     if expired:
         if customer or conversation or dry_run:
