@@ -16,6 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from feedback.errors import Invalid, NotFound
 from feedback.settings import feedback_settings
+from feedback.storing import storable
 from feedback.tables import (
     UNSEEN,
     Adapter,
@@ -160,6 +161,8 @@ def say(
     session: Session, conversation: Conversation, speaker: Speaker, text: str, **more: Any
 ) -> Message:
     """Append a message. The caller holds the conversation's lock."""
+    if text:
+        text = storable(session.get_one(Assistant, conversation.assistant_id), text)
     position = session.exec(
         select(func.count()).where(col(Message.conversation_id) == conversation.id)
     ).one()
@@ -297,13 +300,18 @@ def with_transcript(
     return session.exec(
         select(Conversation)
         .where(
-            Conversation.transcript_sha256 == transcript_sha256(said),
+            Conversation.transcript_sha256 == transcript_sha256(as_stored(assistant, said)),
             Conversation.assistant_id == assistant.id,
             Conversation.api_key_id == api_key_id,
         )
         .order_by(col(Conversation.created_at).desc())
         .limit(1)
     ).first()
+
+
+def as_stored(assistant: Assistant, said: ModelMessages) -> ModelMessages:
+    """Turns as they would be stored, to find the conversation in which they were said."""
+    return [{**turn, "content": storable(assistant, turn["content"])} for turn in said]
 
 
 def take_over(session: Session, conversation: Conversation, said: ModelMessages) -> None:

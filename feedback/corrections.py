@@ -11,6 +11,7 @@ from sqlmodel import Session, and_, col, func, or_, select
 from feedback import policies
 from feedback.conversations import check_text, message
 from feedback.errors import Conflict, Invalid, NotFound
+from feedback.storing import storable
 from feedback.tables import (
     UNSEEN,
     Assistant,
@@ -54,6 +55,8 @@ def give(
     _check(about, kind, value, reason)
     if kind in (FeedbackKind.CORRECTION, FeedbackKind.DEMONSTRATION):
         text = check_text(text or "", kind)
+    assistant = session.get_one(Assistant, owner)
+    text, note = (each and storable(assistant, each) for each in (text, note))
     earlier = session.exec(
         select(Feedback).where(
             Feedback.message_id == message_id,

@@ -17,6 +17,7 @@ from feedback import import_rows, policies
 from feedback.ids import new_id
 from feedback.import_entries import Entry, EntryReader, ImportKind
 from feedback.import_rows import Problems, Progress
+from feedback.storing import storable_rows
 from feedback.tables import (
     Assistant,
     Conversation,
@@ -153,8 +154,11 @@ def _store(
         _word(kind, messages, entry, entry.agent or agent, in_force)
         for messages, entry in zip(said, batch, strict=True)
     ]
+    messages = [message for each in said for message in each]
+    for rows in (messages, words):
+        storable_rows(assistant, rows, "text")
     _insert(session, Conversation, [{**row, "channel": CHANNEL} for row in owned])
-    _insert(session, Message, [message for messages in said for message in messages])
+    _insert(session, Message, messages)
     _insert(session, Feedback, words)
 
 

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +14,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import OperationalError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from feedback import errors, sites
+from feedback import assistants, errors, sites, storing
 from feedback.database import check_schema, database, reading
 from feedback.processes import Reporting
 from feedback.settings import feedback_settings
@@ -143,6 +144,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     turns = Turns(app.state.database, hot_swap, settings)
     app.state.fleet, app.state.hot_swap, app.state.turns = fleet, hot_swap, turns
     await turns.close_abandoned()
+    await to_thread.run_sync(_warm, app.state.database)
     trials = Trials(app.state.database, settings)
     watching = [asyncio.create_task(each.watch()) for each in (hot_swap, trials)]
     told = {"feedback": feedback_settings(), "service": settings}
@@ -156,6 +158,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(*watching, return_exceptions=True)
         await turns.stop()
         await fleet.close()
+
+
+def _warm(store: Database) -> None:
+    with reading(store) as session:
+        everyone = assistants.every(session)
+    storing.warm(everyone)
 
 
 async def health() -> dict[str, str]:

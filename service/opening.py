@@ -17,6 +17,7 @@ from feedback.errors import Conflict
 from feedback.remembered import Remembered
 from feedback.settings import feedback_settings
 from feedback.standing import Standing
+from feedback.storing import storable
 from feedback.tables import (
     Adapter,
     Assistant,
@@ -129,7 +130,7 @@ class Opening:
         question, answer = turn_log.ask(
             session,
             stands,
-            ask.text,
+            storable(how.assistant, ask.text),
             ask.idempotency_key,
             prompt_id=how.prompt.id,
             adapter_id=adapter.id if adapter else None,
@@ -186,7 +187,7 @@ class Opening:
             pair = conversations.asked_before(session, conversation, ask.idempotency_key)
         if pair:
             question, answer = pair
-            self._check_same(question, ask.text)
+            self._check_same(question, storable(how.assistant, ask.text.strip()))
             whole = answer is not None and answer.state == MessageState.COMPLETE
             if answer is None or (not whole and conversation.handling in WITH_PEOPLE):
                 return LeftToAPerson(question)
