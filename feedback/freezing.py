@@ -25,7 +25,6 @@ from feedback.datasets import left_out
 from feedback.errors import Conflict
 from feedback.learning import learning_of
 from feedback.lessons import TEACHING, Lessons
-from feedback.redact_ahead import redact_ahead
 from feedback.scratch import Row, Scratch
 from feedback.tables import (
     Assistant,
@@ -74,10 +73,8 @@ def freeze_in_steps(
 ) -> Frozen:
     """Freeze while others go on writing: looked at in one transaction, stored in many short ones.
 
-    What was not redacted yet is first: see redact_ahead.py, which tells its own progress.
+    Whoever calls it has redacted ahead (redact_ahead.py); what has come since is redacted on the way.
     """
-    for _ in redact_ahead(assistant, database):
-        pass
     return _freeze(assistant, partial(reading, database), partial(writing, database), progress)
 
 

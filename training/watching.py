@@ -14,11 +14,14 @@ MARKS = {
     StageState.FAILED: "[red]✗[/]",
 }
 TITLES = {
+    "hold_out": "hold out tickets",
+    "redact": "redact",
     "freeze": "freeze datasets",
     "sft": "train: SFT",
     "dpo": "train: DPO",
     "publish": "publish adapter",
     "exam": "exam and gate",
+    "sealed_exam": "sealed exam",
     "promote": "promote",
 }
 

@@ -23,11 +23,17 @@ router = APIRouter(prefix="/console/{assistant}/cycles", include_in_schema=False
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 
 STAGES = {
+    "hold_out": (
+        "Hold out",
+        "Holds authors who look one-sided; makes exam tickets of a share of new corrections.",
+    ),
+    "redact": ("Redact", "Takes personal data out of what may teach."),
     "freeze": ("Freeze", "Freezes what may teach today into datasets."),
     "sft": ("Learn", "Trains on the answers people gave (SFT)."),
     "dpo": ("Prefer", "Trains to prefer them to what the bot had said (DPO)."),
     "publish": ("Publish", "Gives the adapter its immutable name."),
     "exam": ("Exam", "Candidate and live answer the held-out tickets; the gate decides."),
+    "sealed_exam": ("Sealed exam", "The sealed tickets are asked of a candidate that has passed."),
     "promote": ("Promote", "Makes it live by policy."),
 }
 environment.filters["ended_well"] = ended_well
