@@ -233,18 +233,45 @@ def every(
     return list(session.exec(query).all())
 
 
-def that_teach(session: Session, assistant_id: str) -> list[tuple[Feedback, Message, Conversation]]:
-    """Active corrections, approvals and demonstrations of an assistant, oldest first."""
-    kinds = (FeedbackKind.CORRECTION, FeedbackKind.APPROVAL, FeedbackKind.DEMONSTRATION)
+TEACHING = (FeedbackKind.CORRECTION, FeedbackKind.APPROVAL, FeedbackKind.DEMONSTRATION)
+"""What may teach; ratings and flags only tell."""
+
+
+def that_teach(
+    session: Session, assistant_id: str, newest: int | None = None
+) -> list[tuple[Feedback, Message, Conversation]]:
+    """Active corrections, approvals and demonstrations, oldest first; only the `newest` so many of them."""
     query = (
         select(Feedback, Message, Conversation)
         .join(Message, col(Message.id) == Feedback.message_id)
         .join(Conversation, col(Conversation.id) == Message.conversation_id)
-        .where(
-            Conversation.assistant_id == assistant_id,
-            col(Feedback.kind).in_(kinds),
-            Feedback.state == FeedbackState.ACTIVE,
-        )
-        .order_by(col(Feedback.created_at), col(Feedback.id))
+        .where(*_teach(assistant_id))
+        .order_by(col(Feedback.created_at).desc(), col(Feedback.id).desc())
+        .limit(newest)
     )
-    return list(session.exec(query).all())
+    return list(reversed(session.exec(query).all()))
+
+
+def number_that_teach(
+    session: Session, assistant_id: str, since: datetime | None = None
+) -> dict[FeedbackKind, int]:
+    """How many such words there are of each kind; given after `since`, where that is said."""
+    query = (
+        select(Feedback.kind, func.count())
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .join(Conversation, col(Conversation.id) == Message.conversation_id)
+        .where(*_teach(assistant_id))
+        .group_by(col(Feedback.kind))
+    )
+    if since is not None:
+        query = query.where(col(Feedback.created_at) > since)
+    found = {FeedbackKind(kind): number for kind, number in session.exec(query)}
+    return {kind: found.get(kind, 0) for kind in TEACHING}
+
+
+def _teach(assistant_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        col(Conversation.assistant_id) == assistant_id,
+        col(Feedback.kind).in_(TEACHING),
+        col(Feedback.state) == FeedbackState.ACTIVE,
+    )

@@ -20,11 +20,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
 from feedback import leaks, redactions
+from feedback.corrections import TEACHING
 from feedback.database import reading, writing
 from feedback.datasets import left_out
 from feedback.errors import Conflict
 from feedback.learning import learning_of
-from feedback.lessons import TEACHING, Lessons
+from feedback.lessons import Lessons
 from feedback.scratch import Row, Scratch
 from feedback.tables import (
     Assistant,

@@ -12,12 +12,12 @@ from sqlalchemy import Engine as Database
 from sqlmodel import Session, col, func, or_, select
 
 from feedback import tickets
+from feedback.corrections import TEACHING
 from feedback.database import reading, writing
 from feedback.holds import Held
 from feedback.learning import Learning, learning_of
 from feedback.lessons import (
     BATCH,
-    TEACHING,
     Taught,
     chosen_of,
     drawn,

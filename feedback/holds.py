@@ -20,6 +20,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from feedback import policies
+from feedback.corrections import TEACHING
 from feedback.errors import Conflict, NotFound
 from feedback.imports import CHANNEL
 from feedback.learning import Learning, learning_of
@@ -35,7 +36,6 @@ from feedback.tables import (
 )
 from feedback.trust_tables import Hold, HoldOutcome
 
-TEACHING = (FeedbackKind.CORRECTION, FeedbackKind.APPROVAL, FeedbackKind.DEMONSTRATION)
 WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 SAMPLE = 500
 """Words of each author that are read, drawn by hash; memory stays flat."""

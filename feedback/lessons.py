@@ -16,6 +16,7 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, and_, col, func, select
 
 from feedback.assistants import prompt_in_force
+from feedback.corrections import TEACHING
 from feedback.edits import ONLY_FORM, kind_of, length_ratio
 from feedback.holds import Held
 from feedback.learning import learning_of
@@ -46,7 +47,6 @@ from feedback.transcript import ModelMessages, render, turns
 
 BATCH = 400
 """Questions in memory at a time; below what one query may name."""
-TEACHING = (FeedbackKind.CORRECTION, FeedbackKind.APPROVAL, FeedbackKind.DEMONSTRATION)
 
 T = TypeVar("T")
 Redact = Callable[[Sequence[str]], Mapping[str, str]]

@@ -119,7 +119,7 @@ def _draw(what: str) -> float:
 
 
 def _taught_questions(session: Session, assistant: Assistant) -> list[frozenset[str]]:
-    taught = corrections.that_teach(session, assistant.id)[-KNOWN:]
+    taught = corrections.that_teach(session, assistant.id, KNOWN)
     asked = [message.reply_to_id or message.id for _, message, _ in taught]
     questions = session.exec(select(Message.text).where(col(Message.id).in_(asked)))
     return [trigrams(question) for question in questions]

@@ -54,7 +54,7 @@ from service.engine.embedded_model import base_model
 from service.hot_swap import asking_engines
 from service.probe import ProbeFailed
 from service.settings import service_settings
-from training import erasing, rechecking
+from training import erasing, rechecking, redacting
 from training.job import (
     ADAPTER,
     MODULES,
@@ -396,8 +396,7 @@ def request_due() -> None:
             since = past[0].created_at if past else assistant.created_at
             if now() - since < timedelta(minutes=assistant.schedule_minutes):
                 continue
-            taught = corrections.that_teach(session, assistant.id)
-            if not any(feedback.created_at > since for feedback, _, _ in taught):
+            if not any(corrections.number_that_teach(session, assistant.id, since).values()):
                 continue
             try:
                 cycles.request(session, assistant, SCHEDULE)
@@ -417,7 +416,7 @@ def run(leaving: threading.Event) -> None:
     }
     with Reporting(database(), "loop", told):
         log.info("loop=%s ready", owner)
-        for aside in (rechecking.run, erasing.run):
+        for aside in (rechecking.run, erasing.run, redacting.run):
             threading.Thread(target=aside, args=(leaving, settings), daemon=True).start()
         _look_for_work(owner, settings, leaving)
 

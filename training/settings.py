@@ -27,6 +27,12 @@ class TrainingSettings(PackageSettings):
         description="Fewest rows that the newest adapter has not learned, for a cycle that the schedule "
         "asked for.",
     )
+    redact_every_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="How often the loop redacts what was said since, so that a cycle finds it done. 0: only "
+        "at the beginning of a cycle.",
+    )
     attempts: int = Field(
         3, ge=1, description="How often a trainer that died is started again from its checkpoint."
     )

@@ -77,14 +77,15 @@ def show_all(request: Request, here: Operator, done: str = "") -> HTMLResponse:
 
 def _to_learn_from(session: Session, here: Seat) -> dict[str, int]:
     """How much there is to learn from, before the filters; the newest adapter's data for comparison."""
-    taught = corrections.that_teach(session, here.desk.id)
     newest = next(iter(adapters.every(session, here.desk)), None)
     known = adapters.datasets_of(session, newest) if newest else []
     since = max((dataset.created_at for dataset in known), default=None)
+    taught = corrections.number_that_teach(session, here.desk.id)
+    fresh = corrections.number_that_teach(session, here.desk.id, since)
     return {
-        "rows": len(taught),
-        "pairs": sum(row.kind == FeedbackKind.CORRECTION for row, _, _ in taught),
-        "fresh": sum(since is None or row.created_at > since for row, _, _ in taught),
+        "rows": sum(taught.values()),
+        "pairs": taught[FeedbackKind.CORRECTION],
+        "fresh": sum(fresh.values()),
     }
 
 

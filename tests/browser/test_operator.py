@@ -162,13 +162,16 @@ def busy(shop: Shop) -> dict[str, str]:
         owner = shop_of(session)
         running = cycles.request(session, owner, "olga@example.com")
         cycles.claim(session, "loop", 600, running.id)
-        for name, done in (("freeze", True), ("sft", True), ("dpo", False)):
+        for name, done in (
+            ("hold_out", True), ("redact", True), ("freeze", True), ("sft", True), ("dpo", False),
+        ):  # fmt: skip
             stage = cycles.begin_stage(session, running, name)
             state = StageState.DONE if done else StageState.RUNNING
             cycles.report(
-                session, stage.id, state=state, done=26, total=40, eta_seconds=92.0, loss=0.47,
+                session, stage.id, state=state, done=26, total=40, eta_seconds=92.0,
+                loss=0.47 if name in ("sft", "dpo") else None,
                 curve=LOSSES if done and name == "sft" else LOSSES[:26] if name == "dpo" else [],
-                log_tail="" if name == "freeze" else LOG,
+                log_tail="" if name not in ("sft", "dpo") else LOG,
             )  # fmt: skip
             row_of = session.get_one(Stage, stage.id)
             row_of.started_at = now() - timedelta(seconds=200)

@@ -117,7 +117,7 @@ def train(shop: Shop, seed: str = "first", passed: bool = True, gain: float = 24
 
 
 def _stages(session: Session, cycle: Cycle) -> None:
-    for name in ("freeze", "sft", "dpo", "publish", "exam"):
+    for name in ("hold_out", "redact", "freeze", "sft", "dpo", "publish", "exam"):
         stage = cycles.begin_stage(session, cycle, name)
         more = {"curve": LOSSES, "log_tail": LOG, "loss": 0.41} if name in ("sft", "dpo") else {}
         cycles.report(session, stage.id, state=StageState.DONE, done=40, total=40, **more)
