@@ -34,6 +34,7 @@ from feedback import (
 )
 from feedback.assistants import Gate, Sampling
 from feedback.database import database, migrate, reading, writing
+from feedback.learning import Learning
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Assistant,
@@ -126,6 +127,7 @@ def _turn(folder: Path, engine: EngineProcess) -> Turned:
         shop = assistants.create(
             session, "shop", "Shop", "embedded", "You are the support assistant of a shop.", "test",
             sampling=Sampling(max_tokens=48), gate=Gate(min_tickets=6), auto_promote=True,
+            learning=Learning(held_out_percent=0),  # sixteen corrections are few; all shall teach
         )  # fmt: skip
         assistants.create(session, "bakery", "Bakery", "embedded", "You sell bread.", "test")
         for row in rows("corrections"):
@@ -194,7 +196,9 @@ def test_the_candidate_is_promoted_with_a_gain_whose_interval_lies_above_zero(
 def test_every_stage_was_done_in_order_and_sft_survived_its_killing(
     turned: tuple[Turned, dict[str, str]],
 ) -> None:
-    assert list(turned[0].stages) == ["freeze", "sft", "dpo", "publish", "exam", "promote"]
+    assert list(turned[0].stages) == [
+        *("hold_out", "redact", "freeze", "sft", "dpo", "publish", "exam", "sealed_exam", "promote")
+    ]
     assert {stage.state for stage in turned[0].stages.values()} == {"done"}
     assert turned[0].killed
     assert turned[0].stages["sft"].result["steps"] == 28
@@ -228,7 +232,7 @@ def test_the_same_feedback_freezes_to_the_same_datasets(
     with writing() as session:
         frozen = freezing.freeze(session, turned[0].shop)
     names = turned[0].stages["freeze"].result
-    assert [dataset.name for dataset in frozen] == [names["sft"], names["dpo"]]
+    assert [dataset.name for dataset in frozen] == [names["sft"], names["dpo"], names["kto"]]
 
 
 def test_a_customer_gets_the_corrected_fact_and_it_leads_back_to_the_people_behind_it(
