@@ -10,12 +10,12 @@ TORCH := $(if $(PIP_FIND_LINKS),,--torch-backend=cpu)
 
 setup: $(VENV)/ready
 
-$(VENV)/ready: requirements/all.txt pyproject.toml
+$(VENV)/ready: requirements/all.txt requirements/loaders.txt pyproject.toml
 	@started=$$(date +%s); set -e; \
 	echo "Setting up $(VENV) (2 to 3 GB, once) ..."; \
 	$(PYTHON) -m venv $(VENV); \
 	$(BIN)/python -m pip install --quiet uv==0.13.9; \
-	$(UV) pip install --quiet --no-deps $(TORCH) -r requirements/all.txt; \
+	$(UV) pip install --quiet --no-deps $(TORCH) -r requirements/all.txt -r requirements/loaders.txt; \
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .; \
 	$(BIN)/understudy setup; \
 	mkdir -p var; echo $$(( $$(date +%s) - started )) > var/setup_seconds; \

@@ -190,7 +190,8 @@ def export(
         typer.Option(
             "--format",
             help="jsonl: what TRL reads, a row per line. parquet: the same columns. folder: a file for "
-            "each split with a data card, for the datasets library.",
+            "each split with a data card, for the datasets library. messages: such a folder for "
+            "LLaMA-Factory and axolotl, with the settings that they read it by.",
         ),
     ] = exports.Format.JSONL,
     assistant: AssistantOption = None,

@@ -1,20 +1,23 @@
 """Frozen datasets as files: for our own trainers, and for whoever trains elsewhere.
 
 Rows have the columns that TRL calls conversational: prompt and completion (SFT), or prompt, chosen and
-rejected (DPO). A folder holds a file per split and a data card that the `datasets` library reads, too.
+rejected (DPO). A folder holds a file per split and a data card that the `datasets` library reads, too;
+one of messages is for LLaMA-Factory and axolotl (other_trainers.py).
 """
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, select
 
+from feedback import other_trainers
 from feedback.datasets import explain, in_order, learned_by
 from feedback.errors import Invalid
 from feedback.scratch import canonical
@@ -29,19 +32,28 @@ COLUMNS = {
 }
 
 
+RowOf = Callable[[DatasetItem], dict[str, Any]]
+
+
 class Format(StrEnum):
     """How a dataset is written."""
 
     JSONL = "jsonl"
     PARQUET = "parquet"
     FOLDER = "folder"
+    MESSAGES = "messages"
 
 
 def export(session: Session, dataset: Dataset, path: Path, form: Format = Format.JSONL) -> Path:
     """Write a dataset; what is there already is replaced, a folder only where it is empty."""
-    write = {Format.JSONL: _jsonl, Format.PARQUET: _parquet, Format.FOLDER: _folder}[form]
+    ways: dict[Format, Callable[[Session, Dataset, Path], None]] = {
+        Format.JSONL: _jsonl,
+        Format.PARQUET: _parquet,
+        Format.FOLDER: partial(_folder, row=_row_of_a_split),
+        Format.MESSAGES: partial(_folder, row=other_trainers.row),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(session, dataset, path)
+    ways[form](session, dataset, path)
     return path
 
 
@@ -100,28 +112,41 @@ def _is_weighted(session: Session, dataset: Dataset) -> bool:
     return session.exec(other.limit(1)).first() is not None
 
 
-def _folder(session: Session, dataset: Dataset, path: Path) -> None:
+def _folder(session: Session, dataset: Dataset, path: Path, row: RowOf) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise Invalid(f"Found something at {path}; expected an empty folder, or none.")
     part = path.with_name(f"{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
-        _fill(session, dataset, part)
+        _fill(session, dataset, part, row)
+        if row is other_trainers.row:
+            _tell_others(dataset, part)
         os.replace(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _fill(session: Session, dataset: Dataset, folder: Path) -> None:
+def _tell_others(dataset: Dataset, folder: Path) -> None:
+    splits = _splits(dataset)
+    info = other_trainers.dataset_info(dataset, splits)
+    (folder / "dataset_info.json").write_text(info, encoding="utf-8")
+    if config := other_trainers.axolotl_config(dataset, splits):
+        (folder / "axolotl.yml").write_text(config, encoding="utf-8")
+
+
+def _row_of_a_split(item: DatasetItem) -> dict[str, Any]:
+    return {name: value for name, value in _row(item).items() if name != "split"}
+
+
+def _fill(session: Session, dataset: Dataset, folder: Path, row: RowOf) -> None:
     with ExitStack() as stack:
         files = {
             split: stack.enter_context((folder / f"{split}.jsonl").open("w", encoding="utf-8"))
             for split in _splits(dataset)
         }
         for item in _rows(session, dataset):
-            row = {name: value for name, value in _row(item).items() if name != "split"}
-            files[Split(item.split)].write(f"{canonical(row)}\n")
+            files[Split(item.split)].write(f"{canonical(row(item))}\n")
     (folder / "README.md").write_text(card(session, dataset), encoding="utf-8")
 
 
