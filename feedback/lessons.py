@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row, case
 from sqlalchemy import select as columns
-from sqlmodel import Session, and_, col, func, select
+from sqlmodel import Session, col, func, select
 
 from feedback.assistants import prompt_in_force
 from feedback.corrections import TEACHING
@@ -59,7 +59,8 @@ class Lesson:
 
     kind: DatasetKind
     feedback_id: str
-    author: str
+    author: str | None
+    """Whoever of the staff taught it; none for a customer's thumb."""
     customer: str | None
     topic: str | None
     split: Split
@@ -189,7 +190,7 @@ class Lessons:
         return Lesson(
             kind,
             word.feedback.id,
-            word.feedback.author,
+            word.feedback.author if kind != DatasetKind.KTO else None,
             word.customer,
             word.topic,
             split_of(word.who, percent),
@@ -232,7 +233,7 @@ class Lessons:
             if word.feedback.author_role == Role.CUSTOMER
         ]
         counts["feedback"] += len(words)
-        confirmed = said_by_staff(self._session, [word.message.id for word in words])
+        confirmed = said_by_staff(self._session, self._held, [word.message.id for word in words])
         kept = []
         for word in words:
             good = confirmed.get(word.message.id)
@@ -447,18 +448,22 @@ def staff_reasons(session: Session, message_ids: list[str]) -> dict[tuple[str, s
     }
 
 
-def said_by_staff(session: Session, message_ids: list[str]) -> dict[str, bool]:
-    """Whether staff found these answers good, where they looked and are of one mind."""
+def said_by_staff(session: Session, held: Held, message_ids: list[str]) -> dict[str, bool]:
+    """Whether staff found these answers good, where they looked and are of one mind. Whose words are held
+    confirms nothing.
+    """
     about = (FeedbackKind.APPROVAL, FeedbackKind.CORRECTION, FeedbackKind.FLAG)
-    query = select(Feedback.message_id, Feedback.kind).where(
-        and_(
+    words = session.exec(
+        select(Feedback).where(
             col(Feedback.message_id).in_(message_ids),
             col(Feedback.kind).in_(about),
             Feedback.state == FeedbackState.ACTIVE,
             Feedback.author_role != Role.CUSTOMER,
         )
-    )
+    ).all()
+    out = held.why(words)
     found: dict[str, set[bool]] = {}
-    for message_id, kind in session.exec(query):
-        found.setdefault(message_id, set()).add(kind == FeedbackKind.APPROVAL)
+    for word in words:
+        if word.id not in out:
+            found.setdefault(word.message_id, set()).add(word.kind == FeedbackKind.APPROVAL)
     return {message_id: good.pop() for message_id, good in found.items() if len(good) == 1}

@@ -21,6 +21,7 @@ from feedback.tables import (
     FlagReason,
     Role,
 )
+from feedback.trust_tables import Hold
 from tests.feedback.said import answered, at_the_same_time, built_adapter, corrected
 
 ANSWERS = [f"Answer number {number}, as the house says it." for number in range(12)]
@@ -217,6 +218,15 @@ def test_a_thumb_trains_once_staff_have_confirmed_it(
     }
     assert all(answer == f"An answer to: {question}" for question, (_, answer) in labels.items())
     assert (kto.counts["not_reviewed"], kto.counts["not_confirmed"]) == (1, 1)
+
+
+def test_an_author_who_is_held_confirms_no_thumb(assistant: Assistant, session: Session) -> None:
+    answer = rated(session, assistant, "Do you mend zips on old jackets?", 1)
+    corrections.give(session, answer, FeedbackKind.APPROVAL, "mallory", Role.AGENT)
+    session.add(Hold(assistant_id=assistant.id, author="mallory", reason="It came in a flood."))
+    session.flush()
+    *_, kto = freezing.freeze(session, assistant)
+    assert (kto.counts["rows"], kto.counts["not_reviewed"]) == (0, 1)
 
 
 def test_one_answer_found_good_by_one_and_bad_by_another_trains_nothing(
