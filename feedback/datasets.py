@@ -34,6 +34,7 @@ FILTERS = {
     "ticket_customer": "from a customer of an exam ticket",
     "ticket_near_copy": "too close to an exam ticket",
     "without_question_or_answer": "without a question or an answer",
+    "personal_answer": "the answer tells personal data that the customer had not said",
     "without_weight": "by an author or on a topic that does not count",
     "not_replayed": "learned already, and not drawn to be taught again",
     "without_pair": "no answer of the bot's to prefer it to",

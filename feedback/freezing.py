@@ -83,8 +83,7 @@ def _freeze(assistant: Assistant, look: Opened, store: Opened, progress: Progres
     with closing(Scratch()) as scratch:
         with look() as session:
             total = _words(session, assistant)
-            redact = partial(redactions.as_taught, session, redactions.redactor_of(assistant))
-            lessons = Lessons(session, assistant, redact)
+            lessons = Lessons(session, assistant, redactions.redactor_of(assistant))
             for batch in lessons:
                 scratch.add(batch)
                 progress(lessons.seen, total)

@@ -87,6 +87,12 @@ class Learning(BaseModel):
         description="The house's own personal data by type, as regular expressions, such as "
         '{"ORDER_NUMBER": "PP-[0-9]{6}"}. Redacted before training like all personal data.',
     )
+    house_words_from: int = Field(
+        3,
+        ge=2,
+        description="What answers tell to so many different customers (a number, an address, a name) is the "
+        "house's own and stays in answers; what fewer were told counts as theirs.",
+    )
     redact_before_storage: bool = Field(
         False,
         description="Whether messages and feedback are stored with personal data redacted already.",

@@ -6,7 +6,7 @@ A stream: a batch of questions is in memory at a time. Used by freezing.py; noth
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, TypeVar
@@ -15,12 +15,14 @@ from sqlalchemy import Row, case
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
+from feedback import house_words, redactions
 from feedback.assistants import prompt_in_force
 from feedback.corrections import TEACHING
 from feedback.edits import ONLY_FORM, kind_of, length_ratio
 from feedback.holds import Held
 from feedback.learning import learning_of
 from feedback.near_copies import Near, Sealed
+from feedback.redaction import Redactor
 from feedback.reviews import withheld
 from feedback.settings import feedback_settings
 from feedback.tables import (
@@ -49,8 +51,6 @@ BATCH = 400
 """Questions in memory at a time; below what one query may name."""
 
 T = TypeVar("T")
-Redact = Callable[[Sequence[str]], Mapping[str, str]]
-"""Texts in, each with its redacted form out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,27 @@ class Taught:
         return self.customer or self.external_id or self.context[0]["content"]
 
 
+@dataclass(frozen=True)
+class Clean:
+    """Texts without personal data: what customers said, and what was said to them."""
+
+    asked: Mapping[str, str]
+    answers: Mapping[str, str]
+    """The house's own words stay in these."""
+
+    def turn(self, turn: Mapping[str, str]) -> str:
+        """One turn's text."""
+        return (self.asked if turn["role"] == "user" else self.answers)[turn["content"]]
+
+
 class Lessons:
     """The lessons of an assistant's feedback; `counts` says what each filter left out, by dataset kind."""
 
-    def __init__(self, session: Session, assistant: Assistant, redact: Redact) -> None:
+    def __init__(self, session: Session, assistant: Assistant, redactor: Redactor) -> None:
         self._session = session
         self._assistant = assistant
-        self._redact = redact
+        self._redactor = redactor
+        self._house: frozenset[str] = frozenset()
         self._learning = learning_of(assistant)
         self._settings = feedback_settings()
         self._prompt = prompt_in_force(session, assistant).text
@@ -119,6 +133,15 @@ class Lessons:
 
     def __iter__(self) -> Iterator[list[Lesson]]:
         """Lessons, a batch at a time."""
+        answers = (
+            (word.customer or word.conversation_id, chosen_of(word) or "")
+            for question in questions(self._session, self._assistant, TEACHING)
+            for word in question
+        )
+        told_to = self._learning.house_words_from
+        self._house = house_words.find(
+            self._session, self._assistant, self._redactor, answers, told_to
+        )
         for batch in in_batches(questions(self._session, self._assistant, TEACHING), BATCH):
             self.seen += sum(map(len, batch))
             words = standing(
@@ -176,15 +199,19 @@ class Lessons:
         clean = self._redacted(words)
         lessons = []
         for word in words:
-            lesson = self._lesson(word, DatasetKind.SFT, clean, clean[chosen_of(word) or ""])
+            chosen = clean.answers[chosen_of(word) or ""]
+            if self._tells_too_much(word, clean, chosen):
+                self.counts[DatasetKind.SFT]["personal_answer"] += 1
+                continue
+            lesson = self._lesson(word, DatasetKind.SFT, clean, chosen)
             reason = reasons.get((word.message.id, word.feedback.author))
             lessons += [lesson, *self._pair(word, lesson, clean, reason)]
         return lessons
 
     def _lesson(
-        self, word: Taught, kind: DatasetKind, clean: Mapping[str, str], chosen: str, **more: Any
+        self, word: Taught, kind: DatasetKind, clean: "Clean", chosen: str, **more: Any
     ) -> Lesson:
-        context = [{**turn, "content": clean[turn["content"]]} for turn in word.context]
+        context = [{**turn, "content": clean.turn(turn)} for turn in word.context]
         prompt = render(self._prompt, context, self._settings.transcript_max_chars)
         percent = self._settings.validation_percent
         return Lesson(
@@ -204,14 +231,14 @@ class Lessons:
         self,
         word: Taught,
         lesson: Lesson,
-        clean: Mapping[str, str],
+        clean: "Clean",
         reason: FlagReason | None,
     ) -> Iterator[Lesson]:
         """The same lesson as a preference, where the answer that was given is known and was wrong."""
         counts = self.counts[DatasetKind.DPO]
         given = word.message.text if is_whole(word.message) else ""
         is_edit = word.feedback.kind == FeedbackKind.CORRECTION
-        rejected = clean.get(given) if is_edit and given != word.feedback.text else None
+        rejected = clean.answers.get(given) if is_edit and given != word.feedback.text else None
         if not rejected or rejected == lesson.chosen:
             counts["without_pair"] += 1
             return
@@ -245,18 +272,37 @@ class Lessons:
                 kept.append(word)
         admitted = self._admitted(kept, counts)
         clean = self._redacted(admitted)
-        return [
-            self._lesson(
-                word, DatasetKind.KTO, clean, clean[word.message.text],
-                label=word.feedback.value == 1,
-            )
-            for word in admitted
-        ]  # fmt: skip
+        lessons = []
+        for word in admitted:
+            answer = clean.answers[word.message.text]
+            if self._tells_too_much(word, clean, answer):
+                counts["personal_answer"] += 1
+                continue
+            good = word.feedback.value == 1
+            lessons.append(self._lesson(word, DatasetKind.KTO, clean, answer, label=good))
+        return lessons
 
-    def _redacted(self, words: list[Taught]) -> Mapping[str, str]:
-        texts = {turn["content"] for word in words for turn in word.context}
-        texts |= {text for word in words for text in (word.message.text, chosen_of(word)) if text}
-        return {"": "", **self._redact(sorted(texts))}
+    def _tells_too_much(self, word: Taught, clean: "Clean", answer: str) -> bool:
+        """Whether an answer has a placeholder for what the customer never said: a bot that learned it
+        would say the placeholder.
+        """
+        told = house_words.types_in(answer)
+        asked = [clean.turn(turn) for turn in word.context if turn["role"] == "user"]
+        return bool(told) and not told <= house_words.types_in("\n".join(asked))
+
+    def _redacted(self, words: list[Taught]) -> "Clean":
+        turns = {(turn["role"], turn["content"]) for word in words for turn in word.context}
+        answers = {content for role, content in turns if role != "user"}
+        answers |= {text for word in words for text in (word.message.text, chosen_of(word)) if text}
+        asked = {content for role, content in turns if role == "user"}
+        became = redactions.as_taught(self._session, self._redactor, sorted(asked | answers))
+        personal = sorted(text for text in answers if became[text] != text)
+        again = self._redactor.redact(personal, self._is_the_houses) if personal else []
+        kept = {text: one.text for text, one in zip(personal, again, strict=True)}
+        return Clean({"": "", **became}, {"": "", **became, **kept})
+
+    def _is_the_houses(self, type: str, value: str) -> bool:
+        return type in house_words.MAY_STAY and house_words.plain(value) in self._house
 
 
 def _as(lesson: Lesson, kind: DatasetKind, **more: Any) -> Lesson:

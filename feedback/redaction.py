@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from feedback import leaked_secrets, person_names, personal_numbers, postal_addresses
@@ -99,8 +99,12 @@ class Redactor:
         self.rules = hashlib.sha256(told.encode()).hexdigest()[:16]
         """Names the rules: the same texts under the same rules become the same."""
 
-    def redact(self, texts: Sequence[str]) -> list[Redacted]:
+    def redact(
+        self, texts: Sequence[str], stays: Callable[[str, str], bool] = lambda type, value: False
+    ) -> list[Redacted]:
         """What each text becomes. Redacted again, it stays as it is.
+
+        `stays`: told the type and the value of a find; whether it is left in the text.
 
         A name that is gone may let another be seen beside it, so a text is searched until nothing is
         found; there are at most as many rounds as words, and seldom more than two.
@@ -110,7 +114,9 @@ class Redactor:
         while waiting:
             searched = [each.searched for each in waiting]
             again = []
-            for each, spans in zip(waiting, self._found_in(waiting, searched), strict=True):
+            finds = self._found_in(waiting, searched)
+            for each, text, found in zip(waiting, searched, finds, strict=True):
+                spans = [s for s in found if not stays(s.type, text[s.start : s.end])]
                 if spans:
                     each.hide(spans)
                     again.append(each)

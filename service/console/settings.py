@@ -156,6 +156,7 @@ class LearningForm(BaseModel):
     topic_weights: str = ""
     longest_times: str = ""
     patterns: str = ""
+    house_words_from: str = ""
     redact_before_storage: str = ""
     keep_conversations_days: str = ""
     author_rows_a_day: str = ""
