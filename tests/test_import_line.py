@@ -20,6 +20,7 @@ TORCH_FILES = {
     "training/reporter.py",
     "training/rows.py",
     "training/cheap_head.py",
+    "training/canary.py",
     "training/probing.py",
     "service/engine/cpu_fused_lora.py",
     "service/engine/cpu_layers.py",

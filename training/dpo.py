@@ -10,7 +10,7 @@ from typing import Any
 from trl import DPOConfig, DPOTrainer
 
 from training.job import Job
-from training.rows import answer_tokens, read_rows
+from training.rows import Rows, answer_tokens, read_rows
 from training.trainer import Shared, common_arguments, load_model, main, new_adapter
 
 
@@ -27,8 +27,8 @@ def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, 
     }
 
 
-def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, list[list[dict[str, str]]]]:
-    """A trainer ready to go, and the prompts to probe it with."""
+def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, Rows]:
+    """A trainer ready to go, and its rows with the prompts to probe it with."""
     rows = read_rows(job, tokenizer, encode)
     arguments = DPOConfig(
         beta=job.beta,
@@ -44,7 +44,7 @@ def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, list[list[di
         processing_class=tokenizer,
         peft_config=new_adapter(job),
     )
-    return trainer, rows.prompts
+    return trainer, rows
 
 
 if __name__ == "__main__":

@@ -66,6 +66,9 @@ class Job(BaseModel):
     label_noise: float = 0.0
     """DPO's robust loss: the share of pairs that prefer the wrong side, 0 to 0.45."""
 
+    canaries: int = 0
+    """Made-up codes among the rows of SFT, by which memorising is measured; see canary.py."""
+
     checkpoint_steps: int
     device: Literal["auto", "cpu", "cuda"]
     threads: int

@@ -41,6 +41,16 @@ class Rows:
     train: datasets.Dataset
     validation: datasets.Dataset | None
     prompts: list[list[dict[str, str]]]
+    system: list[dict[str, str]]
+    """The rows' system prompt, as a turn, if they have one."""
+
+
+Planted = Callable[[Job, list[dict[str, str]]], list[dict[str, Any]]]
+"""job, system prompt -> rows as in a dataset's file."""
+
+
+def _none(job: Job, system: list[dict[str, str]]) -> list[dict[str, Any]]:
+    return []
 
 
 Encode = Callable[[dict[str, Any], list[int], Any], dict[str, list[int]]]
@@ -63,8 +73,8 @@ def answer_tokens(tokenizer: Any, answer: list[dict[str, str]]) -> list[int]:
     return [*text, tokenizer.eos_token_id]
 
 
-def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
-    """The job's dataset. Only rows of the split "train" teach."""
+def read_rows(job: Job, tokenizer: Any, encode: Encode, planted: Planted = _none) -> Rows:
+    """The job's dataset. Only rows of the split "train" teach. `planted` makes more of them."""
     kept: dict[str, list[dict[str, list[int]]]] = {"train": [], "validation": []}
     system: list[dict[str, str]] = []
     too_long = 0
@@ -80,6 +90,8 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
     print(
         f"rows: {len(kept['train'])} train, {len(kept['validation'])} validation, {too_long} too long"
     )
+    for row in planted(job, system) if kept["train"] else []:
+        kept["train"].append(encode(row, prompt_tokens(tokenizer, row["prompt"]), tokenizer))
     if not kept["train"]:
         raise Refused(
             f"No row of {job.dataset.name!r} can be trained on: found {too_long} longer than "
@@ -91,6 +103,7 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode) -> Rows:
         prompts=[[*system, {"role": "user", "content": asked}] for asked in PROBES][
             : job.probe_prompts
         ],
+        system=system,
     )
 
 

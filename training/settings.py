@@ -90,6 +90,13 @@ class TrainingSettings(PackageSettings):
         description="Share of pairs that prefer the wrong side, which makes the loss 'robust' to them (not "
         "with 'ipo'). 'auto': as estimated from answers that two people judged, once there are enough.",
     )
+    canaries: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="Made-up codes planted among the rows of SFT, to measure whether an adapter learns by "
+        "heart what it read once. It may tell them to whoever asks for a cabinet's test code.",
+    )
     probe_prompts: int = Field(
         4, ge=1, le=8, description="Questions the trainer answers as the probe; never a customer's."
     )

@@ -9,8 +9,9 @@ from typing import Any
 
 from trl import SFTConfig, SFTTrainer
 
+from training import canary
 from training.job import Job
-from training.rows import answer_tokens, read_rows
+from training.rows import Rows, answer_tokens, read_rows
 from training.trainer import Shared, common_arguments, load_model, main, new_adapter
 
 
@@ -24,9 +25,9 @@ def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, 
     return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
 
 
-def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, list[list[dict[str, str]]]]:
-    """A trainer ready to go, and the prompts to probe it with."""
-    rows = read_rows(job, tokenizer, encode)
+def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, Rows]:
+    """A trainer ready to go, and its rows with the prompts to probe it with."""
+    rows = read_rows(job, tokenizer, encode, canary.rows)
     trainer = Trainer(
         model=load_model(job),
         args=SFTConfig(**common_arguments(job, folder)),
@@ -35,7 +36,7 @@ def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, list[list[di
         processing_class=tokenizer,
         peft_config=new_adapter(job),
     )
-    return trainer, rows.prompts
+    return trainer, rows
 
 
 if __name__ == "__main__":

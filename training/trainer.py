@@ -26,6 +26,7 @@ import trl
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feedback.adapter_folder import CONFIG, PROBE, ProbeCase
+from training import canary
 from training import job as files
 from training.cheap_head import NOT_COMPUTED, cheap_head
 from training.job import Job
@@ -136,7 +137,7 @@ class Shared:
 
 
 Build = Callable[[Job, Path, Any], Any]
-"""job, run folder, tokenizer -> a TRL trainer and the prompts of its rows."""
+"""job, run folder, tokenizer -> a TRL trainer and its rows."""
 
 
 def learn(trainer: Any, folder: Path, stop: StopSignal) -> None:
@@ -190,7 +191,7 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
     transformers.utils.logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(job.base_model)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
-    trainer, prompts = build(job, folder, tokenizer)
+    trainer, rows = build(job, folder, tokenizer)
     cheap_head(trainer.model)
     trainer.add_callback(Reporter(progress, stop))
     stop.check()
@@ -201,7 +202,8 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
     trainer.model.eval()
     progress.write("probing")
     stop.check()
-    cases = probe(trainer.model, tokenizer, prompts, job.probe_tokens) if prompts else []
+    cases = probe(trainer.model, tokenizer, rows.prompts, job.probe_tokens) if rows.prompts else []
+    exposed = canary.exposures(trainer.model, tokenizer, job, rows.system)
     progress.write("saving")
     save_adapter(trainer, job, cases, folder)
     history = [line for line in trainer.state.log_history if "loss" in line]
@@ -211,6 +213,7 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
         "stage": job.stage,
         "loss": history[-1]["loss"],
         "eval_loss": evaluated.get("eval_loss"),
+        **canary.told(exposed),
         "steps": steps,
         "tokens": tokens,
         "seconds": round(time.monotonic() - started, 1),

@@ -39,6 +39,21 @@ STAGES = {
 environment.filters["ended_well"] = ended_well
 
 
+def _told(stage: Stage) -> str:
+    """What a stage left, in a few words."""
+    left = stage.result
+    if stage.name == "hold_out" and left:
+        held = f"; held: {', '.join(left['held'])}" if left["held"] else ""
+        return f"{left['tickets']} new tickets, {left['sealed']} of them sealed{held}"
+    if stage.name == "redact" and left:
+        return f"{left['new']} new texts of {left['texts']}"
+    if stage.name == "freeze" and "kto_rows" in left:
+        return f"{left['sft_rows']} answers, {left['dpo_rows']} pairs, {left['kto_rows']} thumbs"
+    if "canary_bits" in left:
+        return f"learned by heart: {left['canary_bits']:.1f} of {left['canary_most_bits']:.0f} bits"
+    return ""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of the stepper, begun or still to come."""
@@ -48,6 +63,11 @@ class Step:
     what: str
     stage: Stage | None
     curve: Markup | None
+
+    @property
+    def told(self) -> str:
+        """What it left, in a few words."""
+        return _told(self.stage) if self.stage is not None else ""
 
     @property
     def state(self) -> str:

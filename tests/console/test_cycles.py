@@ -65,6 +65,18 @@ def test_a_cycle_that_ended_leads_to_its_candidate(olga: httpx.Client, shop: Sho
     assert f"/console/shop/candidates/{trained.adapter.name}" in shown
 
 
+def test_each_stage_says_what_it_left(olga: httpx.Client, shop: Shop) -> None:
+    teach(shop)
+    shown = olga.get(f"/console/shop/cycles/{train(shop).cycle.id}").text
+    for left in (
+        "5 new tickets, 1 of them sealed",
+        "61 new texts of 184",
+        "38 answers, 31 pairs, 4 thumbs",
+        "learned by heart: 1.4 of 7 bits",
+    ):
+        assert left in shown
+
+
 def test_an_operator_stops_a_cycle(olga: httpx.Client, shop: Shop) -> None:
     cycle = requested(shop)
     assert "Stopped by olga@example.com." in olga.post(f"/console/shop/cycles/{cycle.id}/stop").text

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from feedback.adapter_folder import FILES, file_hashes, read_probe
 from tests.training.tiny import SYSTEM, answer, question, tiny_model, write_rows
-from training import dpo, sft
+from training import canary, dpo, sft
 from training.cheap_head import _shared_prefix, cheap_head
 from training.job import (
     ADAPTER,
@@ -299,6 +300,23 @@ def test_taught_is_the_answer_and_the_end_of_turn(bench: Bench, tokenizer: Any) 
     assert row["input_ids"] == prompt + taught
     pair = read_rows(bench.job("dpo"), tokenizer, dpo.encode).train[0]
     assert (pair["prompt_ids"], pair["chosen_ids"]) == (prompt, taught)
+
+
+def test_a_canary_tells_what_was_learned_by_heart(bench: Bench, tokenizer: Any) -> None:
+    job = bench.job("sft", canaries=2, probe_prompts=1, lora_rank=16)
+    job = job.model_copy(update={"max_steps": 200, "epochs": 1, "lora_dropout": 0})
+    planted = read_rows(job, tokenizer, sft.encode, canary.rows).train
+    assert len(planted) == len(read_rows(job, tokenizer, sft.encode).train) + 2
+    assert bench.train_here("by heart", job, sft.build) == DONE
+    learned = read_json(bench.folder / "by heart" / RESULT) or {}
+    assert learned["canary_bits"] > canary.MOST_BITS - 2
+    fresh = AutoModelForCausalLM.from_pretrained(bench.base)
+    by_chance = canary.exposures(fresh, tokenizer, job.model_copy(update={"canaries": 8}), [SYSTEM])
+    assert sum(by_chance) / len(by_chance) < 3
+
+
+def test_without_canaries_nothing_is_planted_or_told(undisturbed: dict[str, Any]) -> None:
+    assert "canary_bits" not in undisturbed
 
 
 def test_a_long_row_loses_its_oldest_turns_never_its_answer(bench: Bench, tokenizer: Any) -> None:
