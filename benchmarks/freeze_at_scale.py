@@ -37,7 +37,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 TALKS_EACH = 5
 AUTHORS = 40
 BATCH = 1000
-REDACTED_FOR_REAL = 20_000
+REDACTED_FOR_REAL = 2_000
 TICKETS = {"star_corrections_heldout": 166, "support_heldout": 230}
 NAMES = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "islet", "jasper")
 
@@ -147,7 +147,7 @@ def fill(database: Engine, corrections: int) -> None:
 
 
 def redact(database: Engine, corrections: int) -> dict[str, Any]:
-    """Redact ahead, as the loop does: for real up to 20,000 corrections, and timed.
+    """Redact ahead, as the loop does: for real up to 2,000 corrections, and timed.
 
     Above, the model would need half an hour; the table is filled with what it leaves of texts in which
     it finds nothing, so that the freeze looks up as many rows.
