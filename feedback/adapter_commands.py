@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants, audit, promotions, prune
+from feedback import adapter_folder, adapters, assistants, audit, influence, promotions, prune
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.printing import (
@@ -59,6 +59,24 @@ def list_adapters(assistant: AssistantOption = None, as_json: JsonOption = False
         owner = assistants.only(session, assistant)
         rows = [_row(session, owner, adapter) for adapter in adapters.every(session, owner)]
     print_records(rows, as_json, nothing="None yet; the base model answers.")
+
+
+@app.command(epilog=examples("understudy adapters influences shop-v3-1a2b3c4d"))
+def influences(name: Name, as_json: JsonOption = False) -> None:
+    """The corrections that its exam answers sound like most: what to read before promoting it."""
+    with reading() as session:
+        found = influence.influences(session, adapters.get(session, name))
+        rows = [
+            {
+                "answers": len(each.tickets),
+                "gain": None if each.gain is None else round(each.gain, 2),
+                "by": ", ".join(sorted({word.author for word, _ in each.sources})),
+                "question": each.row.prompt[-1]["content"],
+                "chosen": each.row.chosen,
+            }
+            for each in found
+        ]
+    print_records(rows, as_json, nothing="It sat no exam, or sounds like nothing that was taught.")
 
 
 @app.command(epilog=examples("understudy adapters show shop-v3-1a2b3c4d"))

@@ -5,6 +5,7 @@ is the same anywhere and a customer is wholly on one side. Called by the loop be
 the command line.
 """
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -64,14 +65,17 @@ def choose(
     room = learning.held_out_most - _held_out_already(session, assistant)
     if room <= 0 or learning.held_out_percent <= 0:
         return []
-    found = [
+    free = (
         word
         for batch in _in_force(session, assistant)
         for word in _free(session, _drawn(session, assistant, batch, learning))
-    ]
-    found.sort(key=lambda word: (drawn(f"order {word.who}"), word.who, word.context[-1]["content"]))
-    found = found[: 2 * room]  # some fall out below
+    )
+    found = heapq.nsmallest(2 * room, free, key=_order)  # some fall out below
     return _that_seal_few(session, assistant, found, learning.held_out_seals, progress)[:room]
+
+
+def _order(word: Taught) -> tuple[float, str, str]:
+    return drawn(f"order {word.who}"), word.who, word.context[-1]["content"]
 
 
 def _held_out_already(session: Session, assistant: Assistant) -> int:

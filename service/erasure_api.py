@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
-from feedback import adapters, certificate, erasing, erasure, lineage
+from feedback import adapters, certificate, erasing, erasure, influence, lineage
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.lineage import Behind
@@ -123,6 +123,32 @@ def people_behind(request: Request, name: str, caller: Operator) -> BehindOut:
     """The customers an adapter learned from, and who said what it should say, with their rows."""
     with reading(request.app.state.database) as session:
         return BehindOut.of(lineage.people_behind(session, adapter_for(session, caller, name)))
+
+
+class InfluenceOut(Shape):
+    """A taught answer, and the exam answers that sound like it."""
+
+    question: str
+    chosen: str
+    authors: list[str]
+    tickets: list[str]
+    gain: float | None = Field(description="Of these answers on live's, in the gate's metric.")
+
+
+@router.get("/adapters/{name}/influences")
+def influences_on(request: Request, name: str, caller: Operator) -> list[InfluenceOut]:
+    """The corrections that an adapter's exam answers sound like most."""
+    with reading(request.app.state.database) as session:
+        return [
+            InfluenceOut(
+                question=each.row.prompt[-1]["content"],
+                chosen=each.row.chosen,
+                authors=sorted({word.author for word, _ in each.sources}),
+                tickets=[ticket.external_id for ticket in each.tickets],
+                gain=each.gain,
+            )
+            for each in influence.influences(session, adapter_for(session, caller, name))
+        ]
 
 
 @router.get("/messages/{message_id}/people")

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 from sqlmodel import Session
 
-from feedback import adapters, audit, cycles, decisions, exams, promotions, trials
+from feedback import adapters, audit, cycles, decisions, exams, influence, promotions, trials
 from feedback.database import reading, writing
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
@@ -134,6 +134,15 @@ def show(
         said=forms.said(done),
         **context,
     )
+
+
+@router.get("/{name}/influences")
+def show_influences(request: Request, here: Operator, name: str) -> HTMLResponse:
+    """The corrections that its exam answers sound like most."""
+    with reading(request.app.state.database) as session:
+        adapter = own_adapter(session, here, name)
+        found = influence.influences(session, adapter)
+    return page(request, here, "influences.html", adapter=adapter, found=found)
 
 
 @router.post("/{name}/promote")

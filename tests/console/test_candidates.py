@@ -1,11 +1,13 @@
 """Looking at candidates, and deciding on them."""
 
+import json
 import re
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from feedback import adapters, audit, cycles
+from feedback import adapter_commands, adapters, audit, cycles
 from feedback.database import reading, writing
 from tests.console.trained import Trained, add_tickets, shop_of, teach, train
 from tests.service.conftest import Shop
@@ -150,3 +152,16 @@ def test_the_cycle_of_a_running_exam_is_not_rejected(
         adapters.promote(session, shop_of(session), trained.adapter, "jon", "good")
     answer = olga.post(page_of(trained, "/reject"), data={"reason": "too late"})
     assert answer.status_code == 409
+
+
+def test_what_moved_a_candidate_is_told_wherever_an_operator_looks(
+    olga: httpx.Client, shop: Shop, trained: Trained
+) -> None:
+    shown = olga.get(page_of(trained, "/influences")).text
+    assert re.search("exam answers? sounds? like it", shown)
+    assert page_of(trained, "/influences") in olga.get(page_of(trained)).text
+    with shop.client("operator") as operator:
+        told = operator.get(f"/v1/adapters/{trained.adapter.name}/influences").json()
+    assert told[0]["tickets"] and told[0]["authors"]
+    run = CliRunner().invoke(adapter_commands.app, ["influences", trained.adapter.name, "--json"])
+    assert json.loads(run.stdout)[0]["chosen"] == told[0]["chosen"]

@@ -77,6 +77,7 @@ OF_OPERATORS = [
     "GET cycles/{cycle_id}",
     "GET cycles/{cycle_id}/progress",
     "POST cycles/{cycle_id}/stop",
+    "GET candidates/{name}/influences",
     "POST candidates/{name}/promote",
     "POST candidates/{name}/reject",
     "POST candidates/{name}/trial",

@@ -100,6 +100,7 @@ EXPECTED = {
     "GET /v1/learned": STAFF,
     "POST /v1/feedback/{feedback_id}/rechecks": STAFF,
     "GET /v1/adapters/{name}/people": OPERATORS,
+    "GET /v1/adapters/{name}/influences": OPERATORS,
     "GET /v1/messages/{message_id}/people": OPERATORS,
     "GET /v1/customers/{customer}/lineage": OPERATORS,
     "POST /v1/erasures/preview": OPERATORS,
