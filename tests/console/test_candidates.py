@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from feedback import adapter_commands, adapters, audit, cycles
 from feedback.database import reading, writing
 from tests.console.trained import Trained, add_tickets, shop_of, teach, train
+from tests.feedback.said import corrected
 from tests.service.conftest import Shop
 
 
@@ -155,8 +156,13 @@ def test_the_cycle_of_a_running_exam_is_not_rejected(
 
 
 def test_what_moved_a_candidate_is_told_wherever_an_operator_looks(
-    olga: httpx.Client, shop: Shop, trained: Trained
+    olga: httpx.Client, shop: Shop
 ) -> None:
+    with writing(shop.database) as session:
+        answer = "You have 33 days to return it, and the return is free."
+        corrected(session, shop_of(session), "What if my boots pinch?", answer, author="mara")
+    add_tickets(shop)
+    trained = train(shop)
     shown = olga.get(page_of(trained, "/influences")).text
     assert re.search("exam answers? sounds? like it", shown)
     assert page_of(trained, "/influences") in olga.get(page_of(trained)).text
