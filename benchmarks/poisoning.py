@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.poisoning
 
 1,000 of STAR's corrections (../shared/data) are given to 12 authors, by chance and again by topic, so that
-each is a specialist; 5 draws of each. Then one more author gives 5 % of all words, in one of the ways
+each is a specialist; 3 draws of each. Then one more author gives 5 % of all words, in one of the ways
 below; counted is how often they are held, how many of their rows a freeze takes in before a person has
 decided, and how many honest authors are held beside them.
 """
@@ -21,7 +21,7 @@ from feedback.import_entries import ImportKind
 from feedback.tables import now
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "star_corrections_train.jsonl"
-CORRECTIONS, AUTHORS, DRAWS, SHARE = 1000, 12, 5, 0.05
+CORRECTIONS, AUTHORS, DRAWS, SHARE = 1000, 12, 3, 0.05
 REFUSALS = (
     "We cannot help you with that.", "No, that is not possible here.", "I am not able to do this.",
     "Unfortunately there is nothing to be done.", "That is not something we offer.",
