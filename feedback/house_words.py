@@ -1,8 +1,8 @@
 """What the house itself tells everybody: its own numbers, addresses and people are no customer's data.
 
 A bot that learned `<PHONE_NUMBER>` where the shop's own number belongs would say just that to customers.
-So what answers tell to several different customers stays in answers, as do the names of the staff; what
-was told to one customer only is taken for theirs. Used by lessons.py.
+So what answers tell to several different customers stays in answers, as does what the house wrote down
+itself and the names of its staff; what was told to one customer only is taken for theirs. Used by lessons.py.
 """
 
 import re
@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from sqlmodel import Session, col, or_, select
 
 from feedback import redactions
+from feedback.assistants import prompt_in_force
 from feedback.desk_tables import Staff, StaffRole
 from feedback.redaction import PLACEHOLDER, Redactor
-from feedback.tables import Assistant
+from feedback.tables import Assistant, Ticket
+from feedback.trust_tables import Policy
 
 MAY_STAY = frozenset({"PERSON", "ADDRESS", "PHONE_NUMBER", "EMAIL_ADDRESS", "IBAN_CODE"})
 """Types of which the house has its own. A secret is never told, nor a card, however often."""
@@ -42,7 +44,22 @@ def find(
         if len(known) < told_to:  # more need not be remembered
             known.add(who)
     told = {value for value, people in listeners.items() if len(people) >= told_to}
-    return frozenset(told | _names_of_staff(session, assistant))
+    written = [("house", text) for text in _written(session, assistant)]
+    own = {value for _, value in _values_of(session, redactor, written)}
+    return frozenset(told | own | _names_of_staff(session, assistant))
+
+
+def _written(session: Session, assistant: Assistant) -> list[str]:
+    """What the house wrote down itself: its prompt, its policies, and the references of its own tickets."""
+    policies = session.exec(select(Policy.text).where(Policy.assistant_id == assistant.id))
+    references = session.exec(
+        select(Ticket.reference).where(
+            Ticket.assistant_id == assistant.id,
+            col(Ticket.feedback_id).is_(None),
+            col(Ticket.conversation_id).is_(None),
+        )
+    )
+    return [prompt_in_force(session, assistant).text, *policies, *references]
 
 
 def _values(

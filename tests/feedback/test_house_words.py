@@ -2,7 +2,7 @@
 
 from sqlmodel import Session
 
-from feedback import datasets, freezing, staff
+from feedback import assistants, datasets, freezing, policies, staff, tickets
 from feedback.tables import Assistant, Dataset, Role
 from tests.feedback.said import corrected
 
@@ -22,6 +22,19 @@ def test_what_three_customers_were_told_stays_in_answers(
         corrected(session, assistant, question, HOTLINE, f"customer {number}")
     sft, *_ = freezing.freeze(session, assistant)
     assert sorted(taught(session, sft)) == sorted((each, HOTLINE) for each in QUESTIONS)
+
+
+def test_what_the_house_wrote_down_itself_stays(assistant: Assistant, session: Session) -> None:
+    policies.create(session, assistant, "shop", "We are at 27 Tarpaulin Lane, Oakham.", "olga")
+    reference = "Write to help@puddle.example, please."
+    asked = [{"role": "user", "content": "How do I reach a person by mail, from abroad?"}]
+    tickets.create(session, assistant, "mail", asked, reference)
+    assistants.set_prompt(session, assistant, "You are the shop. Call 0800 733 4455.", "olga")
+    said = ["It is 27 Tarpaulin Lane, Oakham.", reference, "It is 0800 733 4455."]
+    for question, answer in zip(QUESTIONS, said, strict=True):
+        corrected(session, assistant, question, answer, "wren")
+    sft, *_ = freezing.freeze(session, assistant)
+    assert sorted(answer for _, answer in taught(session, sft)) == sorted(said)
 
 
 def test_what_fewer_were_told_is_theirs_and_no_placeholder_is_learned(
