@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants, audit, influence, promotions, prune
+from feedback import (
+    adapter_folder,
+    adapters,
+    assistants,
+    audit,
+    influence,
+    lineage,
+    promotions,
+    prune,
+)
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.printing import (
@@ -92,7 +101,7 @@ def show(name: Name, as_json: JsonOption = False) -> None:
             "base_model": adapter.base_model,
             "cycle": adapter.cycle_id,
             "datasets": [dataset.name for dataset in adapters.datasets_of(session, adapter)],
-            "corrections": len(adapters.feedback_behind(session, adapter)),
+            "corrections": len(lineage.feedback_behind(session, adapter)),
             "engine": _word_of(swap) if swap else None,
             "promotions": [
                 f"{past.sequence}: by {past.approved_by}, {past.reason}"

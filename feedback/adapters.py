@@ -18,14 +18,9 @@ from feedback.tables import (
     AdapterDataset,
     Assistant,
     Conversation,
-    Customer,
     Cycle,
     CycleState,
     Dataset,
-    DatasetItem,
-    Feedback,
-    ItemSource,
-    Message,
     Promotion,
     Swap,
 )
@@ -360,57 +355,6 @@ def datasets_of(session: Session, adapter: Adapter) -> list[Dataset]:
             .join(AdapterDataset, col(AdapterDataset.dataset_id) == Dataset.id)
             .where(AdapterDataset.adapter_id == adapter.id)
             .order_by(col(AdapterDataset.stage).desc())
-        )
-    )
-
-
-def feedback_behind(session: Session, adapter: Adapter) -> list[Feedback]:
-    """Every correction, approval and demonstration an adapter learned from."""
-    return list(
-        session.exec(
-            select(Feedback)
-            .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
-            .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
-            .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
-            .where(AdapterDataset.adapter_id == adapter.id)
-            .distinct()
-            .order_by(col(Feedback.id))
-        )
-    )
-
-
-def customers_behind(session: Session, adapter: Adapter) -> list[tuple[Customer, int]]:
-    """The customers whose conversations an adapter learned from, with how many rows each gave."""
-    return list(
-        session.exec(
-            select(Customer, func.count(func.distinct(col(DatasetItem.id))))
-            .join(Conversation, col(Conversation.customer_id) == Customer.id)
-            .join(Message, col(Message.conversation_id) == Conversation.id)
-            .join(Feedback, col(Feedback.message_id) == Message.id)
-            .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
-            .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
-            .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
-            .where(AdapterDataset.adapter_id == adapter.id)
-            .group_by(col(Customer.id))
-            .order_by(col(Customer.external_id))
-        )
-    )
-
-
-def that_learned_from(session: Session, customer: Customer) -> list[Adapter]:
-    """Every adapter whose data holds something said to or by this customer."""
-    return list(
-        session.exec(
-            select(Adapter)
-            .join(AdapterDataset, col(AdapterDataset.adapter_id) == Adapter.id)
-            .join(DatasetItem, col(DatasetItem.dataset_id) == AdapterDataset.dataset_id)
-            .join(ItemSource, col(ItemSource.item_id) == DatasetItem.id)
-            .join(Feedback, col(Feedback.id) == ItemSource.feedback_id)
-            .join(Message, col(Message.id) == Feedback.message_id)
-            .join(Conversation, col(Conversation.id) == Message.conversation_id)
-            .where(Conversation.customer_id == customer.id)
-            .distinct()
-            .order_by(col(Adapter.version))
         )
     )
 

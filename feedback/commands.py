@@ -15,6 +15,7 @@ from feedback import (
     give_commands,
     hold_commands,
     key_commands,
+    lineage,
     redact_commands,
 )
 from feedback.assistant_commands import app as assistant_app
@@ -180,8 +181,8 @@ def who_taught(
     """The customers whose conversations an adapter learned from, and who corrected them."""
     with reading() as session:
         found = adapters.get(session, adapter)
-        customers = adapters.customers_behind(session, found)
-        authors = sorted({word.author for word in adapters.feedback_behind(session, found)})
+        customers = lineage.customers_behind(session, found)
+        authors = sorted({word.author for word in lineage.feedback_behind(session, found)})
     rows = [{"customer": customer.external_id, "rows": rows} for customer, rows in customers]
     if as_json:
         print_record({"adapter": adapter, "customers": rows, "authors": authors}, as_json)
@@ -202,7 +203,7 @@ def learned_from(
         found = conversations.find_customer(session, known, customer)
         if found is None:
             raise NotFound(f"{known.name!r} knows no customer {customer!r}.")
-        learned = adapters.that_learned_from(session, found)
+        learned = lineage.learned_from(session, found)
     print_records(
         [{"adapter": a.name, "made_at": a.created_at} for a in learned],
         as_json,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from feedback import datasets
+from feedback.canonical import canonical
 from feedback.errors import Invalid
-from feedback.scratch import canonical, key_of
+from feedback.scratch import key_of
 from feedback.tables import Dataset, DatasetItem, Feedback, FeedbackState
 
 BATCH = 500

@@ -50,21 +50,6 @@ def of_adapter(session: Session, adapter: Adapter) -> Decision | None:
     ).first()
 
 
-def confirmation(session: Session, decision: Decision) -> Decision | None:
-    """What the sealed tickets said of the same candidate before it could go live, if they were asked."""
-    ours, _ = runs_of(session, decision)
-    return session.exec(
-        select(Decision)
-        .join(EvalRun, col(EvalRun.id) == Decision.candidate_run_id)
-        .where(
-            EvalRun.adapter_id == ours.adapter_id,
-            EvalRun.cycle_id == ours.cycle_id,
-            col(EvalRun.sealed).is_(True),
-        )
-        .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
-    ).first()
-
-
 def runs_of(session: Session, decision: Decision) -> tuple[EvalRun, EvalRun]:
     """The two eval runs a decision rests on: the candidate's and live's."""
     return (

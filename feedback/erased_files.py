@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from feedback import adapter_folder, traces
-from feedback.scratch import canonical
+from feedback.canonical import canonical
 from feedback.traces import Words
 
 BATCH = 1000
@@ -53,13 +53,29 @@ def row_hash(prompt: object, chosen: object, rejected: object) -> str:
 
 def _is_erased(row: dict[str, Any], erased: Erased) -> bool:
     """Whether an exported row is one of those; anything that is no such row is not."""
-    chosen, rejected = row.get("completion") or row.get("chosen"), row.get("rejected")
     try:
-        said = chosen[0]["content"] if isinstance(chosen, list) else chosen
-        unsaid = rejected[0]["content"] if isinstance(rejected, list) else rejected
-        return row_hash(row["prompt"], said, unsaid) in erased.rows
+        if "messages" in row:  # as other_trainers.py writes it
+            prompt, chosen, rejected = _of_messages(row)
+        else:
+            prompt, rejected = row["prompt"], row.get("rejected")
+            chosen = row.get("completion") or row.get("chosen")
+        return row_hash(prompt, _said(chosen), _said(rejected)) in erased.rows
     except (KeyError, IndexError, TypeError):
         return False
+
+
+def _of_messages(row: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """The prompt and the answers of a row that is one list of messages, or such a list and a pair."""
+    turns = [{key: turn[key] for key in ("role", "content")} for turn in row["messages"]]
+    if "chosen" in row:
+        return turns, row["chosen"], row["rejected"]
+    return turns[:-1], turns[-1], None
+
+
+def _said(answer: Any) -> Any:
+    """An answer's text, whether it is a text, a turn, or a list of one."""
+    turn = answer[0] if isinstance(answer, list) else answer
+    return turn["content"] if isinstance(turn, dict) else turn
 
 
 def clean_exports(folders: list[Path], erased: Erased) -> Iterator[Touched]:

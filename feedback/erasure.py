@@ -7,7 +7,7 @@ words keeps its text, and only loses the link. Files and the search come after, 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, delete, text, update
 from sqlmodel import Session, SQLModel, col, or_, select
 
-from feedback import adapters, audit, conversations, cycles, lineage, promotions, traces, trials
+from feedback import (
+    adapters,
+    audit,
+    conversations,
+    cycles,
+    lineage,
+    promotions,
+    redactions,
+    traces,
+    trials,
+)
 from feedback.audit import Actor
+from feedback.batches import in_batches
 from feedback.desk_tables import Handover, Recheck, Review, ReviewVerdict
 from feedback.erased_files import hash_of, row_hash
 from feedback.errors import Invalid, NotFound
@@ -40,7 +51,7 @@ from feedback.tables import (
     now,
 )
 from feedback.traces import Words
-from feedback.trust_tables import Erasure, Hold, NearCopy, Redaction
+from feedback.trust_tables import Erasure, Hold, NearCopy
 from feedback.whereabouts import Fate, with_fate
 
 MARK = "(erased)"
@@ -271,7 +282,7 @@ class _Taken:
         items = [each for each in session.exec(touched.distinct()) if each not in shared]
         self.kept["dataset_item"] += len(shared)
         datasets: set[str] = set()
-        for some in _chunks(items):
+        for some in in_batches(items, AT_ONCE):
             rows = session.exec(
                 select(
                     DatasetItem.dataset_id,
@@ -331,7 +342,7 @@ class _Taken:
             self._session.add(ticket)
             self.emptied["ticket"] += 1
         self._session.flush()
-        for some in _chunks([ticket.id for ticket in tickets]):
+        for some in in_batches((ticket.id for ticket in tickets), AT_ONCE):
             self._empty_answers(some)
 
     def _empty_answers(self, tickets: Sequence[str]) -> None:
@@ -383,9 +394,7 @@ class _Taken:
 
     def _delete_redactions(self) -> None:
         """What the redactor remembers of their texts; of somebody else's same text it looks again."""
-        hashes = sorted(hashlib.sha256(each.encode()).hexdigest() for each in self.texts if each)
-        for some in _chunks(hashes):
-            self._delete("redaction", Redaction, col(Redaction.text_sha256).in_(some))
+        self.removed["redaction"] += redactions.forget(self._session, filter(None, self.texts))
 
     # What others wrote down
 
@@ -449,14 +458,9 @@ class _Taken:
         }
 
 
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
-
-
 def _forget_in_search(session: Session, talks: list[str]) -> None:
     """SQLite's search keeps a copy of every text."""
-    for some in _chunks(talks):
+    for some in in_batches(talks, AT_ONCE):
         names = {f"id{number}": ident for number, ident in enumerate(some)}
         these = ", ".join(f":{name}" for name in names)
         session.execute(

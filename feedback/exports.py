@@ -18,9 +18,9 @@ from typing import Any
 from sqlmodel import Session, select
 
 from feedback import other_trainers
+from feedback.canonical import canonical
 from feedback.datasets import explain, in_order, learned_by
 from feedback.errors import Invalid
-from feedback.scratch import canonical
 from feedback.tables import Dataset, DatasetItem, DatasetKind, Split
 
 BATCH = 1000

@@ -14,13 +14,12 @@ from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, SQLModel, select
 
 from feedback import leaks, redactions
-from feedback.corrections import TEACHING
+from feedback.corrections import number_that_teach
 from feedback.database import reading, writing
 from feedback.datasets import left_out
 from feedback.errors import Conflict
@@ -29,14 +28,10 @@ from feedback.lessons import Lessons
 from feedback.scratch import Row, Scratch
 from feedback.tables import (
     Assistant,
-    Conversation,
     Dataset,
     DatasetItem,
     DatasetKind,
-    Feedback,
-    FeedbackState,
     ItemSource,
-    Message,
     Split,
     now,
 )
@@ -82,7 +77,7 @@ def freeze_in_steps(
 def _freeze(assistant: Assistant, look: Opened, store: Opened, progress: Progress) -> Frozen:
     with closing(Scratch()) as scratch:
         with look() as session:
-            total = _words(session, assistant)
+            total = sum(number_that_teach(session, assistant.id).values())
             lessons = Lessons(session, assistant, redactions.redactor_of(assistant))
             for batch in lessons:
                 scratch.add(batch)
@@ -93,21 +88,6 @@ def _freeze(assistant: Assistant, look: Opened, store: Opened, progress: Progres
         return Frozen(
             *(_stored(assistant, kind, scratch, counts[kind], store) for kind in DatasetKind)
         )
-
-
-def _words(session: Session, assistant: Assistant) -> int:
-    query = (
-        select(func.count())
-        .select_from(Feedback)
-        .join(Message, col(Message.id) == Feedback.message_id)
-        .join(Conversation, col(Conversation.id) == Message.conversation_id)
-        .where(
-            Conversation.assistant_id == assistant.id,
-            col(Feedback.kind).in_(TEACHING),
-            Feedback.state == FeedbackState.ACTIVE,
-        )
-    )
-    return session.exec(query).one()
 
 
 def _counted(

@@ -13,6 +13,7 @@ from sqlalchemy import Engine as Database
 from sqlmodel import Session, col, func, or_, select
 
 from feedback import tickets
+from feedback.batches import in_batches
 from feedback.corrections import TEACHING
 from feedback.database import reading, writing
 from feedback.holds import Held
@@ -22,7 +23,6 @@ from feedback.lessons import (
     Taught,
     chosen_of,
     drawn,
-    in_batches,
     questions,
     standing,
     with_context,

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, or_, select
 
 from feedback import redactions
 from feedback.assistants import prompt_in_force
+from feedback.batches import in_batches
 from feedback.desk_tables import Staff, StaffRole
 from feedback.redaction import PLACEHOLDER, Redactor
 from feedback.tables import Assistant, Ticket
@@ -66,13 +67,8 @@ def _values(
     session: Session, redactor: Redactor, answers: Iterable[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
     """Whatever redaction would take out of answers that may be the house's own."""
-    batch: list[tuple[str, str]] = []
-    for each in answers:
-        batch.append(each)
-        if len(batch) == BATCH:
-            yield from _values_of(session, redactor, batch)
-            batch = []
-    yield from _values_of(session, redactor, batch)
+    for batch in in_batches(answers, BATCH):
+        yield from _values_of(session, redactor, batch)
 
 
 def _values_of(

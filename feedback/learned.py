@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session, col, func, select
 
-from feedback import reviews
 from feedback.desk_tables import Recheck, RecheckState
+from feedback.disputes import Withheld, withheld
 from feedback.errors import Conflict, Invalid, NotFound
-from feedback.reviews import Withheld
 from feedback.tables import (
     Adapter,
     AdapterDataset,
@@ -70,7 +69,7 @@ def by_author(
         query = query.where(col(Feedback.id) < before)
     found = session.exec(query).all()
     questions = _questions(session, [message for _, message in found])
-    out = reviews.withheld(session, assistant, found)
+    out = withheld(session, assistant, found)
     learned = {
         feedback.id: Learned(
             feedback, message, questions[message.id], withheld=out.get(feedback.id)

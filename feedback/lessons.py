@@ -4,11 +4,10 @@ A stream: a batch of questions is in memory at a time. Used by freezing.py; noth
 """
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, case
@@ -17,13 +16,15 @@ from sqlmodel import Session, col, func, select
 
 from feedback import house_words, redactions
 from feedback.assistants import prompt_in_force
+from feedback.batches import in_batches
+from feedback.canonical import canonical
 from feedback.corrections import TEACHING
+from feedback.disputes import withheld
 from feedback.edits import ONLY_FORM, kind_of, length_ratio
 from feedback.holds import Held
 from feedback.learning import learning_of
 from feedback.near_copies import Near, Sealed
 from feedback.redaction import Redactor
-from feedback.reviews import withheld
 from feedback.settings import feedback_settings
 from feedback.tables import (
     UNSEEN,
@@ -222,7 +223,7 @@ class Lessons:
             word.topic,
             split_of(word.who, percent),
             self._weight(word),
-            json.dumps(prompt, sort_keys=True, ensure_ascii=False, separators=(",", ":")),
+            canonical(prompt),
             chosen,
             **more,
         )
@@ -325,13 +326,6 @@ def drawn(what: str) -> float:
 
 def _told(word: Taught) -> str:
     return "\n".join([word.who, word.context[-1]["content"], chosen_of(word) or ""])
-
-
-def in_batches(things: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size`, the last one shorter."""
-    left = iter(things)
-    while batch := list(islice(left, size)):
-        yield batch
 
 
 def questions(

@@ -5,7 +5,6 @@ a conversation its customer. No adapter is trained on from another adapter's wei
 SFT stage of its own cycle, which is the same adapter), so a cycle's datasets are all that an adapter knows.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement
@@ -86,6 +85,39 @@ def datasets_with(session: Session, customer: Customer) -> list[Dataset]:
     return list(session.exec(query))
 
 
+def feedback_behind(session: Session, adapter: Adapter) -> list[Feedback]:
+    """Every correction, approval and demonstration an adapter learned from."""
+    return list(
+        session.exec(
+            select(Feedback)
+            .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
+            .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
+            .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
+            .where(AdapterDataset.adapter_id == adapter.id)
+            .distinct()
+            .order_by(col(Feedback.id))
+        )
+    )
+
+
+def customers_behind(session: Session, adapter: Adapter) -> list[tuple[Customer, int]]:
+    """The customers whose conversations an adapter learned from, with how many rows each gave."""
+    return list(
+        session.exec(
+            select(Customer, func.count(func.distinct(col(DatasetItem.id))))
+            .join(Conversation, col(Conversation.customer_id) == Customer.id)
+            .join(Message, col(Message.conversation_id) == Conversation.id)
+            .join(Feedback, col(Feedback.message_id) == Message.id)
+            .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
+            .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
+            .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
+            .where(AdapterDataset.adapter_id == adapter.id)
+            .group_by(col(Customer.id))
+            .order_by(col(Customer.external_id))
+        )
+    )
+
+
 def people_behind(session: Session, adapter: Adapter | None) -> Behind:
     """The customers whose conversations an adapter learned from, and who said what it should say."""
     if adapter is None:
@@ -116,7 +148,7 @@ def people_behind(session: Session, adapter: Adapter | None) -> Behind:
     )
     return Behind(
         adapter,
-        adapters.customers_behind(session, adapter),
+        customers_behind(session, adapter),
         nameless,
         erased,
         [Author(name, str(role), count) for name, role, count in authors],
@@ -126,8 +158,3 @@ def people_behind(session: Session, adapter: Adapter | None) -> Behind:
 def behind_answer(session: Session, message: Message) -> Behind:
     """The people behind the weights that an answer was made with."""
     return people_behind(session, adapters.by_id(session, message.adapter_id))
-
-
-def names(found: Iterable[Adapter]) -> list[str]:
-    """Only their names."""
-    return [adapter.name for adapter in found]

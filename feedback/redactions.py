@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
+from feedback.batches import in_batches
 from feedback.learning import learning_of
 from feedback.redaction import Redacted, Redactor
 from feedback.tables import Assistant, Conversation, Feedback, FeedbackState, Message, now
@@ -40,7 +41,7 @@ def sha256_of(text: str) -> str:
 def redacted(session: Session, redactor: Redactor, texts: Iterable[str]) -> dict[str, str]:
     """Each text as it may be taught. What is new is redacted and remembered in this transaction."""
     known: dict[str, str] = {}
-    for batch in in_batches(texts):
+    for batch in _different(texts):
         found = remembered(session, redactor, batch)
         new = [text for text in batch if text not in found]
         results = redactor.redact(new)
@@ -53,7 +54,7 @@ def redacted(session: Session, redactor: Redactor, texts: Iterable[str]) -> dict
 def as_taught(session: Session, redactor: Redactor, texts: Iterable[str]) -> dict[str, str]:
     """The same for a transaction that only looks: what is new is redacted, and not remembered."""
     known: dict[str, str] = {}
-    for batch in in_batches(texts):
+    for batch in _different(texts):
         hashes = {sha256_of(text): text for text in batch}
         # Columns, not rows: a freeze asks this a million times.
         found = session.exec(
@@ -68,10 +69,9 @@ def as_taught(session: Session, redactor: Redactor, texts: Iterable[str]) -> dic
     return known
 
 
-def in_batches(texts: Iterable[str]) -> Iterator[list[str]]:
+def _different(texts: Iterable[str]) -> Iterator[list[str]]:
     """Different texts, `BATCH` at most at a time."""
-    left = iter(texts)
-    while some := list(islice(left, BATCH)):
+    for some in in_batches(texts, BATCH):
         yield list(dict.fromkeys(some))
 
 
@@ -110,7 +110,7 @@ def store(
 def forget(session: Session, texts: Iterable[str]) -> int:
     """Remember nothing of some texts any more, under whichever rules; how many rows went."""
     gone = 0
-    for batch in in_batches(texts):
+    for batch in _different(texts):
         hashes = [sha256_of(text) for text in batch]
         query = delete(Redaction).where(col(Redaction.text_sha256).in_(hashes))
         gone += session.connection().execute(query).rowcount
@@ -215,7 +215,7 @@ def report(session: Session, assistant: Assistant, most: int | None = None) -> R
     redactor = redactor_of(assistant)
     told = Report(redactor.rules)
     seen = 0
-    for batch in in_batches(islice(needed(session, assistant), most)):
+    for batch in _different(islice(needed(session, assistant), most)):
         seen += len(batch)
         rows = remembered(session, redactor, batch)
         told.texts += len(batch)

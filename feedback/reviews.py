@@ -26,8 +26,6 @@ from feedback.desk_tables import (
     Verdict,
 )
 from feedback.disputes import SAYS, Judged, contradict
-from feedback.disputes import Withheld as Withheld
-from feedback.disputes import withheld as withheld
 from feedback.errors import Conflict, NotFound
 from feedback.near_copies import similarity, trigrams
 from feedback.settings import feedback_settings

@@ -47,11 +47,6 @@ class Row:
     sources: list[str]
 
 
-def canonical(value: object) -> str:
-    """One spelling of a JSON value, for hashing and for files."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
 def key_of(prompt: str, chosen: str, rejected: str | None, label: bool | None = None) -> str:
     """Hash of what a row teaches: two lessons that teach the same become one row.
 

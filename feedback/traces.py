@@ -19,6 +19,7 @@ from sqlalchemy.sql import FromClause
 from sqlmodel import Session, SQLModel, col
 
 from feedback import whereabouts
+from feedback.batches import in_batches
 from feedback.tables import Customer
 
 TEXT_CHARS = 24
@@ -85,15 +86,10 @@ def said_by_others(session: Session, texts: Sequence[str]) -> set[str]:
     shared: set[str] = set()
     for table, name in SPOKEN:
         column = SQLModel.metadata.tables[table].columns[name]
-        for some in _chunks([text for text in texts if text not in shared]):
+        for some in in_batches([text for text in texts if text not in shared], AT_ONCE):
             for value in session.execute(_values(session, column, some)).scalars():
                 shared |= {text for text in some if _spelled(column, text) in value}
     return shared
-
-
-def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(texts), AT_ONCE):
-        yield texts[start : start + AT_ONCE]
 
 
 def _spelled(column: Column[str], text: str) -> str:
@@ -118,7 +114,7 @@ def _values(session: Session, column: Column[str], texts: Sequence[str]) -> Sele
 def in_column(session: Session, column: Column[str], words: Words, but: str = "") -> list[str]:
     """The values of a column in which one of the words stands; `but` in the row of this id."""
     found: list[str] = []
-    for some in _chunks([*words.names, *words.texts]):
+    for some in in_batches([*words.names, *words.texts], AT_ONCE):
         query = _values(session, column, some)
         if but:
             query = query.where(column.table.c.id != but)
@@ -137,7 +133,7 @@ def rows_with(
     """
     is_json = isinstance(column.type, JSON)
     seen: set[str] = set()
-    for some in _chunks([*words.names, *words.texts]):
+    for some in in_batches([*words.names, *words.texts], AT_ONCE):
         query = _values(session, column, some).add_columns(column.table.c.id, column)
         if "assistant_id" in column.table.c:
             query = query.where(column.table.c.assistant_id == assistant_id)

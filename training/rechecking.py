@@ -5,7 +5,7 @@ import logging
 import threading
 
 from evals.recheck import recheck
-from feedback import adapters, assistants, learned
+from feedback import adapters, assistants, learned, lineage
 from feedback.database import database, reading, writing
 from feedback.tables import Promotion
 from service.hot_swap import asking_engines
@@ -42,7 +42,7 @@ def request_after_promotions(at_most: int) -> None:
             if not learned.is_requested_by(
                 session, assistant, _name(promotion)
             ):  # another loop did
-                behind = adapters.feedback_behind(session, adapter)
+                behind = lineage.feedback_behind(session, adapter)
                 learned.request_rechecks(session, behind, _name(promotion), at_most)
 
 

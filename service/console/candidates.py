@@ -9,7 +9,17 @@ from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 from sqlmodel import Session
 
-from feedback import adapters, audit, cycles, decisions, exams, influence, promotions, trials
+from feedback import (
+    adapters,
+    audit,
+    cycles,
+    decisions,
+    exams,
+    influence,
+    lineage,
+    promotions,
+    trials,
+)
 from feedback.database import reading, writing
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
@@ -306,14 +316,14 @@ def _name_of(session: Session, promotion: Promotion | None) -> str:
 
 def _origin(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
     """The data and the people behind an adapter, and what came before and after it."""
-    rows = adapters.feedback_behind(session, adapter)
+    rows = lineage.feedback_behind(session, adapter)
     line = adapters.every(session, here.desk)
     at = next(number for number, each in enumerate(line) if each.id == adapter.id)
     return {
         "datasets": adapters.datasets_of(session, adapter),
         "authors": Counter(row.author for row in rows).most_common(),
         "taught": len(rows),
-        "customers": adapters.customers_behind(session, adapter),
+        "customers": lineage.customers_behind(session, adapter),
         "newer": line[at - 1] if at else None,
         "older": line[at + 1] if at + 1 < len(line) else None,
     }

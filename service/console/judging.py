@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections, policies, reviews
+from feedback import audit, conversations, corrections, disputes, policies, reviews
 from feedback.desk_tables import Verdict
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
@@ -140,8 +140,8 @@ def told(session: Session, here: Seat, feedback_id: str) -> Told | None:
     if found is None or found.author != here.person.email or found.state != FeedbackState.ACTIVE:
         return None
     message = conversations.message(session, found.message_id)
-    why = reviews.withheld(session, here.desk, [(found, message)]).get(found.id)
-    return Told(found, why == reviews.Withheld.DISPUTED)
+    why = disputes.withheld(session, here.desk, [(found, message)]).get(found.id)
+    return Told(found, why == disputes.Withheld.DISPUTED)
 
 
 def adopt(session: Session, here: Seat, answer: Message, feedback_id: str) -> Feedback:

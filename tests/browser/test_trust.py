@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlmodel import Session
 
-from feedback import assistants, corrections, policies, reviews, staff
+from feedback import assistants, corrections, disputes, policies, reviews, staff
 from feedback.database import reading, writing
 from feedback.desk_tables import Review, ReviewSource, Verdict
 from feedback.tables import FeedbackKind, FlagReason, Message, Role
@@ -73,7 +73,7 @@ def test_a_third_person_decides_between_two_corrections(
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
     with reading(shop.database) as session:
         words = corrections.that_teach(session, shop_of(session).id)
-        out = reviews.withheld(session, shop_of(session), [(w, m) for w, m, _ in words])
+        out = disputes.withheld(session, shop_of(session), [(w, m) for w, m, _ in words])
         assert [w.author for w, _, _ in words if w.id in out] == ["nils@example.com"]
         assert {m.id for _, m, _ in words} == {answer.id}
 

@@ -31,6 +31,7 @@ from feedback import (
     exams,
     freezing,
     imports,
+    lineage,
 )
 from feedback.assistants import Gate, Sampling
 from feedback.database import database, migrate, reading, writing
@@ -253,11 +254,11 @@ def test_a_customer_gets_the_corrected_fact_and_it_leads_back_to_the_people_behi
         adapter = adapters.live_adapter(session, turned[0].shop)
         assert adapter is not None and row.adapter_id == adapter.id
         assert row.adapter_digest == adapter.digest
-        behind = adapters.feedback_behind(session, adapter)
+        behind = lineage.feedback_behind(session, adapter)
         assert len(behind) == 16
         customer = session.exec(select(Customer)).first()
         assert customer is not None
-        assert [a.id for a in adapters.that_learned_from(session, customer)] == [adapter.id]
+        assert [a.id for a in lineage.learned_from(session, customer)] == [adapter.id]
         assert len(session.exec(select(Feedback)).all()) == 16
 
 

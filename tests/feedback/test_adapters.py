@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, assistants, conversations, freezing
+from feedback import adapter_folder, adapters, assistants, conversations, freezing, lineage
 from feedback.adapter_folder import MANIFEST, WEIGHTS
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid, NotFound
@@ -257,16 +257,16 @@ def test_who_taught_an_adapter_and_which_adapters_learned_from_a_person(
     )  # fmt: skip
 
     def behind(adapter: Adapter) -> list[tuple[str, int]]:
-        found = adapters.customers_behind(session, adapter)
+        found = lineage.customers_behind(session, adapter)
         return [(customer.external_id, rows) for customer, rows in found]
 
     def learned_from(name: str) -> list[str]:
         customer = conversations.customer_named(session, assistant, name)
-        return [adapter.name for adapter in adapters.that_learned_from(session, customer)]
+        return [adapter.name for adapter in lineage.learned_from(session, customer)]
 
     assert behind(first) == [("otis", 2), ("wren", 2)]
     assert behind(second) == [("otis", 2), ("tilda", 2), ("wren", 2)]
-    assert {w.id for w in adapters.feedback_behind(session, first)} == {
+    assert {w.id for w in lineage.feedback_behind(session, first)} == {
         words["wren"].id,
         words["otis"].id,
     }

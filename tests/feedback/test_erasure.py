@@ -33,6 +33,7 @@ from feedback import (
 )
 from feedback.audit import Actor
 from feedback.database import reading, writing
+from feedback.erased_files import row_hash
 from feedback.errors import Invalid, NotFound
 from feedback.exports import export
 from feedback.settings import feedback_settings
@@ -498,3 +499,24 @@ def test_whoever_is_killed_in_the_middle_is_followed_by_somebody_who_finishes(
     assert files_with(var_dir, TOKEN.encode()) == files_with(var_dir, WREN.encode()) == []
     adapter_folder.verify(adapters.folder_of(adapter), adapter.digest)
     assert feedback_settings().var_dir == var_dir
+
+
+def test_an_export_as_messages_is_written_anew_without_their_rows(tmp_path: Path) -> None:
+    prompt = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Mine?"}]
+    answer = {"role": "assistant", "content": "Yours."}
+    worse = {"role": "assistant", "content": "No."}
+    rows = [
+        {"messages": [{**turn, "train": False} for turn in prompt] + [{**answer, "train": True}]},
+        {"messages": prompt, "chosen": answer, "rejected": worse},
+        {
+            "messages": [*prompt, {"role": "assistant", "content": "Somebody else's."}],
+            "label": True,
+        },
+    ]
+    path = tmp_path / "folder" / "train.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    theirs = {row_hash(prompt, "Yours.", None), row_hash(prompt, "Yours.", "No.")}
+    touched = list(erased_files.clean_exports([tmp_path], erased_files.Erased(theirs, set())))
+    assert [each.path for each in touched] == [path]
+    assert [json.loads(line) for line in path.read_text().splitlines()] == rows[2:]
