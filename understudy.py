@@ -95,13 +95,13 @@ def service() -> None:
 @app.command()
 def loop() -> None:
     """Start the loop: it runs cycles on request and on schedule."""
-    from training import loop as training_loop
+    from training import worker
 
     check_schema()
     leaving = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leaving.set())
-    training_loop.run(leaving)
+    worker.run(leaving)
 
 
 @app.command()

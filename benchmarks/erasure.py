@@ -37,11 +37,11 @@ from feedback import (
     assistants,
     datasets,
     erasing,
-    erasure,
     exports,
     freezing,
     tickets,
     whereabouts,
+    whose_words,
 )
 from feedback.adapter_folder import CONFIG, PROBE, WEIGHTS
 from feedback.audit import Actor
@@ -266,7 +266,7 @@ def measure(database: Engine, wanted: int, erased: int, place: Path) -> dict[str
     database_seconds, file_seconds, exact, found, last = [], [], 0, 0, []
     for number, name in enumerate(chosen):
         with reading(database) as session:
-            subject = erasure.of_customer(session, owner, name)
+            subject = whose_words.of_customer(session, owner, name)
         started = time.perf_counter()
         row = erasing.erase(database, owner, subject, BY, "They asked.")
         database_seconds.append(time.perf_counter() - started)

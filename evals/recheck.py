@@ -14,7 +14,7 @@ from sqlalchemy import Engine as Database
 
 from evals import scores
 from evals.settings import EvalsSettings, evals_settings
-from feedback import adapters, assistants, conversations, learned, lessons
+from feedback import adapters, assistants, conversations, learned, taught
 from feedback.assistants import Sampling
 from feedback.database import reading, writing
 from feedback.desk_tables import Recheck, RecheckState
@@ -68,7 +68,7 @@ def _prepare(database: Database, asked: Recheck) -> Question:
         assistant = session.get_one(Assistant, conversation.assistant_id)
         said = conversations.messages_of(session, conversation.id)
         prompt = assistants.prompt_in_force(session, assistant).text
-        context = lessons.context_of(feedback, message, said)
+        context = taught.context_of(feedback, message, said)
         limit = feedback_settings().transcript_max_chars
         sampling = assistants.sampling_of(assistant).model_copy(update={"temperature": 0.0})
         return Question(

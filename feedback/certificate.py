@@ -5,7 +5,7 @@ Pure: it tells what is in the row, and never what is still being looked for.
 
 from typing import Any
 
-from feedback.erasure import without_pending
+from feedback.erasures import without_pending
 from feedback.trust_tables import Erasure
 
 WHAT = {

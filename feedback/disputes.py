@@ -1,7 +1,7 @@
 """Who said what of one answer, whether they agree, and whose word stands. Pure reading; writes nothing.
 
 What one person makes of an answer is their verdict in a review, or their newest word beside it. reviews.py
-puts what is disputed into the queue; datasets.py leaves it out until a third person has decided.
+puts what is disputed into the queue; taught.py leaves it out until a third person has decided.
 """
 
 from collections.abc import Iterable

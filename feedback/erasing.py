@@ -17,16 +17,27 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session
 
-from feedback import adapter_folder, adapters, compaction, cycles, erased_files, erasure, traces
+from feedback import (
+    adapter_folder,
+    adapters,
+    compaction,
+    cycles,
+    erased_files,
+    erasure,
+    erasures,
+    traces,
+    whose_words,
+)
 from feedback.audit import Actor
 from feedback.database import database, reading, writing
 from feedback.erased_files import Erased
-from feedback.erasure import PENDING, Subject
+from feedback.erasures import PENDING
 from feedback.learning import learning_of
 from feedback.settings import feedback_settings
 from feedback.tables import Adapter, Assistant, Cycle, now
 from feedback.traces import Words
 from feedback.trust_tables import Erasure
+from feedback.whose_words import Subject
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +67,7 @@ def erase(
     for left in reversed(range(TRIES)):
         try:
             with writing(engine) as session:
-                known = erasure.get(session, into) if into else None
+                known = erasures.get(session, into) if into else None
                 return erasure.erase(session, assistant, subject, by, reason, known)
         except (IntegrityError, OperationalError) as error:
             if not left or not _may_try_again(error):
@@ -80,27 +91,27 @@ def erase_expired(engine: Engine, assistant: Assistant, by: Actor = RETENTION) -
     row: Erasure | None = None
     while True:
         with reading(engine) as session:
-            ids = erasure.expired(session, assistant, before, BATCH)
+            ids = whose_words.expired(session, assistant, before, BATCH)
         if not ids:
             return row
-        subject, reason = erasure.of_expired(assistant, ids), f"kept for {days:g} days"
+        subject, reason = whose_words.of_expired(assistant, ids), f"kept for {days:g} days"
         row = erase(engine, assistant, subject, by, reason, row.id if row else None)
 
 
 def is_due(session: Session, assistant: Assistant) -> bool:
     """Whether a conversation is older than the assistant keeps them; looked for once a day."""
     days = learning_of(assistant).keep_conversations_days
-    last = erasure.last_retention(session, assistant)
+    last = erasures.last_retention(session, assistant)
     if days is None or (last is not None and now() - last < EVERY):
         return False
-    return bool(erasure.expired(session, assistant, now() - timedelta(days=days), 1))
+    return bool(whose_words.expired(session, assistant, now() - timedelta(days=days), 1))
 
 
 def finish_all(engine: Engine | None = None) -> list[str]:
     """Go on with every erasure that has not come to its end; returns the ids of those that wait still."""
     engine = engine or database()
     with reading(engine) as session:
-        waiting = erasure.unfinished(session)
+        waiting = erasures.unfinished(session)
     return [ident for ident in waiting if finish(engine, ident).finished_at is None]
 
 
@@ -117,7 +128,7 @@ def finish(engine: Engine, erasure_id: str) -> Erasure:
             if not step(engine, erasure_id):
                 return _row(engine, erasure_id)
         with writing(engine) as session:
-            row = erasure.get(session, erasure_id)
+            row = erasures.get(session, erasure_id)
             row.finished_at = now()
             row.certificate = {**row.certificate, "remains": _remains(engine, row.certificate)}
         return row
@@ -139,12 +150,12 @@ def _alone() -> Iterator[bool]:
 
 def _row(engine: Engine, erasure_id: str) -> Erasure:
     with reading(engine) as session:
-        return erasure.get(session, erasure_id)
+        return erasures.get(session, erasure_id)
 
 
 def _tell(engine: Engine, erasure_id: str, **more: Any) -> None:
     with writing(engine) as session:
-        row = erasure.get(session, erasure_id)
+        row = erasures.get(session, erasure_id)
         row.certificate = {**row.certificate, **more}
         session.add(row)
 
@@ -268,8 +279,8 @@ def _search(engine: Engine, erasure_id: str) -> bool:
         "bytes_searched": size,
     }
     with writing(engine) as session:
-        row = erasure.get(session, erasure_id)
-        row.certificate = {**erasure.without_pending(row.certificate), "search": told}
+        row = erasures.get(session, erasure_id)
+        row.certificate = {**erasures.without_pending(row.certificate), "search": told}
         session.add(row)
     return True
 
@@ -301,7 +312,7 @@ def _changed(certificate: dict[str, Any]) -> set[str]:
 def _request_cycle(engine: Engine, erasure_id: str) -> bool:
     """Have the assistant learn again without them, where weights that knew them can still speak."""
     with writing(engine) as session:
-        row = erasure.get(session, erasure_id)
+        row = erasures.get(session, erasure_id)
         assistant = session.get_one(Assistant, row.assistant_id)
         if row.cycle_id is not None or not _wants_cycle(row.certificate):
             return True

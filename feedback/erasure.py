@@ -5,11 +5,8 @@ One transaction. Rows about them go; rows on which numbers or other people's lin
 words keeps its text, and only loses the link. Files and the search come after, in erasing.py.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, text, update
@@ -18,7 +15,6 @@ from sqlmodel import Session, SQLModel, col, or_, select
 from feedback import (
     adapters,
     audit,
-    conversations,
     cycles,
     lineage,
     promotions,
@@ -30,7 +26,8 @@ from feedback.audit import Actor
 from feedback.batches import in_batches
 from feedback.desk_tables import Handover, Recheck, Review, ReviewVerdict
 from feedback.erased_files import hash_of, row_hash
-from feedback.errors import Invalid, NotFound
+from feedback.erasures import PENDING, added, without_pending
+from feedback.errors import Invalid
 from feedback.swap_tables import TicketProposal
 from feedback.tables import (
     Adapter,
@@ -53,6 +50,7 @@ from feedback.tables import (
 from feedback.traces import Words
 from feedback.trust_tables import Erasure, Hold, NearCopy
 from feedback.whereabouts import Fate, with_fate
+from feedback.whose_words import Subject
 
 MARK = "(erased)"
 """Stands where somebody was quoted."""
@@ -61,88 +59,6 @@ NOTHING_SAID = [{"role": "user", "content": ""}]
 BY = "erasure"
 """In whose name cycles are stopped and asked for."""
 AT_ONCE = 500
-PENDING = "pending"
-"""What of a certificate only waits for the files: what to look for. It is gone when the erasure is done."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whose words go: a customer with all their conversations, or some conversations alone."""
-
-    what: str
-    """customer, conversation or retention."""
-    whose: ColumnElement[bool]
-    """Which conversations, as a condition."""
-    sha256: str
-    customer: Customer | None = None
-
-
-def sha256_of(assistant: Assistant, name: str) -> str:
-    """By which a customer (or a conversation) is known after their erasure; nothing else of them stays."""
-    return hashlib.sha256(f"{assistant.id}\n{name}".encode()).hexdigest()
-
-
-def of_customer(session: Session, assistant: Assistant, name: str) -> Subject:
-    """A customer by the name the site gives, or NotFound."""
-    found = conversations.find_customer(session, assistant, name)
-    if found is None:
-        raise NotFound(
-            f"{assistant.name!r} knows no customer of this name. {_erased_before(session, assistant, name)}"
-        )
-    return Subject(
-        "customer",
-        col(Conversation.customer_id) == found.id,
-        sha256_of(assistant, found.external_id),
-        found,
-    )
-
-
-def _erased_before(session: Session, assistant: Assistant, name: str) -> str:
-    before = of_hash(session, assistant, sha256_of(assistant, name.strip()))
-    if not before:
-        return "See `understudy feedback desk list`."
-    return f"They were erased on {before[0].created_at:%Y-%m-%d} (erasure {before[0].id})."
-
-
-def of_conversation(session: Session, assistant: Assistant, ident: str) -> Subject:
-    """One conversation, say of somebody without a name; or NotFound."""
-    found = session.get(Conversation, ident)
-    if found is None or found.assistant_id != assistant.id:
-        raise NotFound(f"There is no conversation {ident!r}.")
-    return Subject("conversation", col(Conversation.id) == ident, sha256_of(assistant, ident))
-
-
-def of_expired(assistant: Assistant, ids: Sequence[str]) -> Subject:
-    """Conversations that were kept for as long as the assistant's rules say."""
-    return Subject(
-        "retention", col(Conversation.id).in_(ids), sha256_of(assistant, "retention period")
-    )
-
-
-def expired(session: Session, assistant: Assistant, before: datetime, limit: int) -> list[str]:
-    """Conversations whose last message is older, oldest first."""
-    return list(
-        session.exec(
-            select(Conversation.id)
-            .where(
-                Conversation.assistant_id == assistant.id,
-                col(Conversation.last_message_at) < before,
-            )
-            .order_by(col(Conversation.last_message_at), col(Conversation.id))
-            .limit(limit)
-        )
-    )
-
-
-def subject_of(
-    session: Session, assistant: Assistant, customer: str | None, conversation: str | None
-) -> Subject:
-    """Whom a caller means: one of the two is named, or Invalid."""
-    if (customer is None) == (conversation is None):
-        raise Invalid("Name either a customer or a conversation.")
-    if customer is not None:
-        return of_customer(session, assistant, customer)
-    return of_conversation(session, assistant, conversation or "")
 
 
 def preview(session: Session, assistant: Assistant, subject: Subject, by: Actor) -> dict[str, Any]:
@@ -180,7 +96,7 @@ def erase(
     )
     taken = _Taken(session, assistant, subject)
     taken.take()
-    row.certificate = _added(row.certificate, taken.told(row.certificate))
+    row.certificate = added(row.certificate, taken.told(row.certificate))
     row.finished_at = None  # somebody may have finished the batches before
     session.add(row)
     session.flush()
@@ -469,27 +385,6 @@ def _forget_in_search(session: Session, talks: list[str]) -> None:
         )
 
 
-def _added(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """A certificate with one more batch: counts are added up, lists joined, the rest is the newest."""
-    merged = dict(before)
-    for key, value in more.items():
-        old = before.get(key)
-        if key == PENDING or old is None:
-            merged[key] = value
-        elif isinstance(value, dict):
-            merged[key] = dict(Counter(old) + Counter(value))
-        elif isinstance(value, list):
-            merged[key] = [*old, *(each for each in value if each not in old)]
-        else:
-            merged[key] = value
-    return merged
-
-
-def without_pending(certificate: dict[str, Any]) -> dict[str, Any]:
-    """A certificate as it may be shown: without what is still being looked for."""
-    return {key: value for key, value in certificate.items() if key != PENDING}
-
-
 # What learned from them
 
 
@@ -522,61 +417,3 @@ def frozen_by(session: Session, cycle: Cycle) -> set[str]:
     if stage is None or stage.state != StageState.DONE:
         return set()
     return {value for value in stage.result.values() if isinstance(value, str)}
-
-
-# Looking them up
-
-
-def get(session: Session, erasure_id: str, assistant: Assistant | None = None) -> Erasure:
-    """An erasure, or NotFound."""
-    found = session.get(Erasure, erasure_id)
-    if found is None or (assistant is not None and found.assistant_id != assistant.id):
-        raise unknown(erasure_id)
-    return found
-
-
-def unknown(erasure_id: str) -> NotFound:
-    """The same whether it is another assistant's or nobody's."""
-    return NotFound(f"There is no erasure {erasure_id!r}.")
-
-
-def every(session: Session, assistant: Assistant, limit: int = 200) -> list[Erasure]:
-    """An assistant's erasures, newest first."""
-    return list(
-        session.exec(
-            select(Erasure)
-            .where(Erasure.assistant_id == assistant.id)
-            .order_by(col(Erasure.created_at).desc(), col(Erasure.id).desc())
-            .limit(limit)
-        )
-    )
-
-
-def of_hash(session: Session, assistant: Assistant, sha256: str) -> list[Erasure]:
-    """Erasures of one person, newest first."""
-    query = select(Erasure).where(
-        Erasure.assistant_id == assistant.id, Erasure.customer_sha256 == sha256
-    )
-    return list(session.exec(query.order_by(col(Erasure.created_at).desc())))
-
-
-def last_retention(session: Session, assistant: Assistant) -> datetime | None:
-    """When conversations that had expired were last erased."""
-    found = of_hash(session, assistant, of_expired(assistant, []).sha256)
-    return found[0].created_at if found else None
-
-
-def unfinished(session: Session) -> list[str]:
-    """Erasures whose files wait, oldest first."""
-    query = select(Erasure.id).where(col(Erasure.finished_at).is_(None))
-    return list(session.exec(query.order_by(col(Erasure.created_at))))
-
-
-def learned_from_erased(session: Session, assistant: Assistant) -> dict[str, datetime]:
-    """Adapters that learned from somebody who was erased on request, with the day of it."""
-    found: dict[str, datetime] = {}
-    for row in every(session, assistant, limit=10_000):
-        if row.certificate.get("what") != "retention":
-            for each in row.certificate.get("adapters", []):
-                found.setdefault(each["name"], row.created_at)
-    return found

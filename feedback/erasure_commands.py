@@ -13,7 +13,9 @@ from feedback import (
     conversations,
     erasing,
     erasure,
+    erasures,
     lineage,
+    whose_words,
 )
 from feedback.audit import Actor
 from feedback.database import database, reading, writing
@@ -80,7 +82,7 @@ def erase(
             return
     else:
         with writing() as session:
-            subject = erasure.subject_of(session, owner, customer, conversation)
+            subject = whose_words.subject_of(session, owner, customer, conversation)
             shown = erasure.preview(session, owner, subject, actor)
         if dry_run:
             print_record(certificate.counted(shown), as_json)
@@ -108,7 +110,7 @@ def list_erasures(assistant: AssistantOption = None, as_json: JsonOption = False
     """Every erasure, newest first. Of the people only hashes are kept."""
     with reading() as session:
         owner = assistants.only(session, assistant)
-        rows = [certificate.row(each) for each in erasure.every(session, owner)]
+        rows = [certificate.row(each) for each in erasures.every(session, owner)]
     print_records(rows, as_json, nothing="Nobody was erased yet.")
 
 
@@ -127,7 +129,7 @@ def show(
 ) -> None:
     """One erasure with its certificate."""
     with reading() as session:
-        row = erasure.get(session, erasure_id)
+        row = erasures.get(session, erasure_id)
     if to is not None:
         to.write_text(certificate.as_text(row), encoding="utf-8")
         say(f"Wrote the certificate to {to}.")
@@ -161,7 +163,7 @@ def show_lineage(
     with reading() as session:
         if customer is not None:
             owner = assistants.only(session, assistant)
-            found = erasure.of_customer(session, owner, customer).customer
+            found = whose_words.of_customer(session, owner, customer).customer
             assert found is not None
             record: dict[str, Any] = {
                 "customer": customer,

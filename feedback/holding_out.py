@@ -16,17 +16,9 @@ from feedback import tickets
 from feedback.batches import in_batches
 from feedback.corrections import TEACHING
 from feedback.database import reading, writing
+from feedback.draws import drawn
 from feedback.holds import Held
 from feedback.learning import Learning, learning_of
-from feedback.lessons import (
-    BATCH,
-    Taught,
-    chosen_of,
-    drawn,
-    questions,
-    standing,
-    with_context,
-)
 from feedback.near_copies import Sealed
 from feedback.settings import feedback_settings
 from feedback.tables import (
@@ -38,6 +30,7 @@ from feedback.tables import (
     Message,
     Ticket,
 )
+from feedback.taught import BATCH, Taught, chosen_of, questions, standing, with_context
 
 Progress = Callable[[int, int], None]
 

@@ -1,6 +1,6 @@
 """Which feedback the newest freeze left out because it is too close to an exam ticket, side by side.
 
-datasets.py records it; the console, the API and the command line show it. Nothing here decides.
+freezing.py records it; the console, the API and the command line show it. Nothing here decides.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 By letters: the Jaccard index of the sets of character trigrams (Broder, 1997, with characters for
 words), over letters and digits only, so that typos, word order and punctuation do not hide a copy. By
-meaning: the cosine of two questions' vectors, for paraphrases. datasets.py asks at every freeze.
+meaning: the cosine of two questions' vectors, for paraphrases. lessons.py asks at every freeze.
 """
 
 import re

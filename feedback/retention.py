@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, func, or_, select
 
-from feedback import adapter_folder, adapters, cycles, decisions, erasure, promotions, trials
+from feedback import adapter_folder, adapters, cycles, decisions, erasures, promotions, trials
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
     Adapter,
@@ -124,7 +124,7 @@ def look_at(session: Session, assistant: Assistant, now: datetime) -> Look:
         _writing(session, assistant, now),
         _examined(session, assistant, now - timedelta(days=settings.keep_adapter_days)),
         {cycle.id: cycle.state for cycle in cycles.every(session, assistant)},
-        erasure.learned_from_erased(session, assistant),
+        erasures.learned_from_erased(session, assistant),
     )
 
 

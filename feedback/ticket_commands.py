@@ -6,7 +6,6 @@ import typer
 
 from feedback import assistants, audit, holding_out, tickets
 from feedback.database import reading, writing
-from feedback.lessons import chosen_of
 from feedback.printing import (
     AssistantOption,
     JsonOption,
@@ -17,6 +16,7 @@ from feedback.printing import (
     short,
 )
 from feedback.tables import Ticket
+from feedback.taught import chosen_of
 
 app = typer.Typer(no_args_is_help=True, help="Held-out tickets: what candidates are examined on.")
 

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
-from feedback import adapters, certificate, erasing, erasure, influence, lineage
+from feedback import (
+    adapters,
+    certificate,
+    erasing,
+    erasure,
+    erasures,
+    influence,
+    lineage,
+    whose_words,
+)
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.lineage import Behind
@@ -166,7 +175,7 @@ def learned_from(
     """Every dataset and adapter that learned from a customer."""
     with reading(request.app.state.database) as session:
         owner = assistant_for(session, caller, assistant)
-        found = erasure.of_customer(session, owner, customer).customer
+        found = whose_words.of_customer(session, owner, customer).customer
         assert found is not None
         return LearnedFromOut(
             customer=found.external_id,
@@ -180,7 +189,7 @@ def preview(request: Request, whose: WhoseWords, caller: Operator) -> PreviewOut
     """Exactly what an erasure would do. Changes nothing."""
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, whose.assistant)
-        subject = erasure.subject_of(session, owner, whose.customer, whose.conversation)
+        subject = whose_words.subject_of(session, owner, whose.customer, whose.conversation)
         told = erasure.preview(session, owner, subject, caller.actor(owner.id))
     return PreviewOut(**certificate.counted(told))
 
@@ -192,7 +201,7 @@ def erase(request: Request, new: NewErasure, caller: Operator) -> ErasureOut:
         raise Invalid("Say in a few words why; it is kept in the certificate.")
     with reading(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        subject = erasure.subject_of(session, owner, new.customer, new.conversation)
+        subject = whose_words.subject_of(session, owner, new.customer, new.conversation)
     actor = caller.actor(owner.id)
     row = erasing.erase(request.app.state.database, owner, subject, actor, new.reason)
     return ErasureOut.of(row)
@@ -205,14 +214,14 @@ def list_erasures(
     """An assistant's erasures, newest first."""
     with reading(request.app.state.database) as session:
         owner = assistant_for(session, caller, assistant)
-        return [ErasureOut.of(row) for row in erasure.every(session, owner)]
+        return [ErasureOut.of(row) for row in erasures.every(session, owner)]
 
 
 @router.get("/erasures/{erasure_id}")
 def read_erasure(request: Request, erasure_id: str, caller: Operator) -> ErasureOut:
     """One erasure with its certificate."""
     with reading(request.app.state.database) as session:
-        row = erasure.get(session, erasure_id)
+        row = erasures.get(session, erasure_id)
         if caller.role_at(row.assistant_id) is None:
-            raise erasure.unknown(erasure_id)
+            raise erasures.unknown(erasure_id)
         return ErasureOut.of(row)

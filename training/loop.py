@@ -6,21 +6,15 @@ anywhere goes on at the first stage that is not done. The service notices the pr
 
 import asyncio
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from evals.run import examine
-from evals.settings import evals_settings
 from feedback import (
     adapters,
-    assistants,
-    corrections,
     cycles,
     datasets,
     decisions,
@@ -28,16 +22,14 @@ from feedback import (
     freezing,
     holds,
     promotions,
-    prune,
     redactions,
     reliability,
     signal,
     tickets,
 )
 from feedback.database import database, reading, writing
-from feedback.errors import Conflict, Invalid, UnderstudyError
+from feedback.errors import Invalid, UnderstudyError
 from feedback.holding_out import hold_out
-from feedback.processes import Reporting
 from feedback.redact_ahead import redact_ahead
 from feedback.settings import feedback_settings
 from feedback.swap_tables import PromotionRequest, RequestState
@@ -48,13 +40,11 @@ from feedback.tables import (
     CycleState,
     DatasetKind,
     StageState,
-    now,
 )
 from service.engine.embedded_model import base_model
 from service.hot_swap import asking_engines
 from service.probe import ProbeFailed
 from service.settings import service_settings
-from training import erasing, rechecking, redacting
 from training.job import (
     ADAPTER,
     MODULES,
@@ -67,7 +57,7 @@ from training.job import (
 )
 from training.lease import Lease, LeaseLost, StopRequested
 from training.progress import LossCurve, Progress
-from training.settings import TrainingSettings, training_settings
+from training.settings import TrainingSettings
 from training.supervise import TrainingStopped, last_lines, supervise
 
 log = logging.getLogger(__name__)
@@ -384,64 +374,3 @@ def take_turn(
 
 def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, UnderstudyError) else f"{type(error).__name__}: {error}"
-
-
-def request_due() -> None:
-    """Request a cycle for each assistant whose schedule says so and which was told something new."""
-    with writing() as session:
-        for assistant in assistants.every(session):
-            if assistant.schedule_minutes is None:
-                continue
-            past = cycles.every(session, assistant)
-            since = past[0].created_at if past else assistant.created_at
-            if now() - since < timedelta(minutes=assistant.schedule_minutes):
-                continue
-            if not any(corrections.number_that_teach(session, assistant.id, since).values()):
-                continue
-            try:
-                cycles.request(session, assistant, SCHEDULE)
-            except Conflict:
-                continue  # one is open
-
-
-def run(leaving: threading.Event) -> None:
-    """Serve requests and schedules until `leaving` is set. Several loops may run; leases part them."""
-    settings = training_settings()
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    told = {
-        "feedback": feedback_settings(),
-        "service": service_settings(),
-        "evals": evals_settings(),
-        "training": settings,
-    }
-    with Reporting(database(), "loop", told):
-        log.info("loop=%s ready", owner)
-        for aside in (rechecking.run, erasing.run, redacting.run):
-            threading.Thread(target=aside, args=(leaving, settings), daemon=True).start()
-        _look_for_work(owner, settings, leaving)
-
-
-def sweep(left_before: list[str]) -> list[str]:
-    """Delete the files of adapters that were pruned where nobody may write to them, as in the service."""
-    with reading() as session:
-        left = prune.sweep(session)
-    if left and left != left_before:
-        log.warning("the files of %s cannot be deleted; is the folder writable?", ", ".join(left))
-    return left
-
-
-def _look_for_work(owner: str, settings: TrainingSettings, leaving: threading.Event) -> None:
-    left: list[str] = []
-    while not leaving.is_set():
-        try:
-            left = sweep(left)
-            request_due()
-            with writing() as session:
-                cycle = cycles.claim(session, owner, settings.lease_seconds)
-        except Exception:
-            log.exception("the loop could not look for work; trying again")
-            cycle = None
-        if cycle is None:
-            leaving.wait(settings.poll_seconds)
-        else:
-            take_turn(cycle, owner, settings, leaving)

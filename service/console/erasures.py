@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from feedback import certificate, erasing, erasure, lineage
+from feedback import certificate, erasing, erasure, erasures, lineage, whose_words
 from feedback.database import reading, writing
 from feedback.errors import Invalid, NotFound
 from service.console import forms
@@ -31,7 +31,7 @@ def _page(
 ) -> HTMLResponse:
     with reading(request.app.state.database) as session:
         found = [
-            (row, certificate.row(row)) for row in erasure.every(session, here.desk, limit=100)
+            (row, certificate.row(row)) for row in erasures.every(session, here.desk, limit=100)
         ]
     context = {"said": None, "error": None, "shown": None, "learned": []} | more
     return page(
@@ -47,7 +47,9 @@ def preview(
     """What would go, in numbers, and what learned from them. Changes nothing."""
     try:
         with writing(request.app.state.database) as session:
-            subject = erasure.subject_of(session, here.desk, customer or None, conversation or None)
+            subject = whose_words.subject_of(
+                session, here.desk, customer or None, conversation or None
+            )
             told = erasure.preview(session, here.desk, subject, here.caller.actor(here.desk.id))
             learned = lineage.learned_from_talks(session, subject.whose)
     except Invalid as problem:
@@ -70,7 +72,7 @@ def erase(
     """Take them out of the database; the loop does the files."""
     why = forms.reason_given(reason)
     with reading(request.app.state.database) as session:
-        subject = erasure.subject_of(session, here.desk, customer or None, conversation or None)
+        subject = whose_words.subject_of(session, here.desk, customer or None, conversation or None)
     actor = here.caller.actor(here.desk.id)
     row = erasing.erase(request.app.state.database, here.desk, subject, actor, why)
     return forms.back(here, f"erasures/{row.id}", "erased")
@@ -80,7 +82,7 @@ def erase(
 def show(request: Request, here: Operator, erasure_id: str, done: str = "") -> HTMLResponse:
     """One certificate."""
     with reading(request.app.state.database) as session:
-        row = erasure.get(session, erasure_id, here.desk)
+        row = erasures.get(session, erasure_id, here.desk)
     return page(
         request, here, "erasure.html",
         row=row, told=certificate.sections(row), said=forms.said(done),
@@ -92,7 +94,7 @@ def show(request: Request, here: Operator, erasure_id: str, done: str = "") -> H
 def take_home(request: Request, here: Operator, erasure_id: str) -> PlainTextResponse:
     """The certificate as a text to keep."""
     with reading(request.app.state.database) as session:
-        row = erasure.get(session, erasure_id, here.desk)
+        row = erasures.get(session, erasure_id, here.desk)
     headers = {"Content-Disposition": f'attachment; filename="erasure-{row.id}.md"'}
     return PlainTextResponse(
         certificate.as_text(row), media_type="text/markdown; charset=utf-8", headers=headers

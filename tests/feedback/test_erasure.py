@@ -25,11 +25,13 @@ from feedback import (
     erased_files,
     erasing,
     erasure,
+    erasures,
     lineage,
     prune,
     search,
     traces,
     whereabouts,
+    whose_words,
 )
 from feedback.audit import Actor
 from feedback.database import reading, writing
@@ -78,7 +80,7 @@ def shop(database_engine: Engine, assistant: Assistant, tmp_path: Path) -> Shop:
 
 def erased(engine: Engine, shop: Shop, name: str = WREN) -> Erasure:
     with reading(engine) as session:
-        subject = erasure.of_customer(session, shop.assistant, name)
+        subject = whose_words.of_customer(session, shop.assistant, name)
     row = erasing.erase(engine, shop.assistant, subject, OLGA, "They asked.")
     return erasing.finish(engine, row.id)
 
@@ -234,7 +236,7 @@ def test_a_cycle_that_froze_them_is_stopped_and_the_next_one_waits_for_its_end(
     assert erasing.finish_all(database_engine) == []
     assert not checkpoint.exists(), "half an adapter that learned from them"
     with reading(database_engine) as session:
-        assert erasure.get(session, row.id).cycle_id not in (None, cycle.id)
+        assert erasures.get(session, row.id).cycle_id not in (None, cycle.id)
 
 
 def test_an_open_cycle_that_froze_nothing_yet_is_the_one_without_them(
@@ -315,17 +317,17 @@ def test_a_dry_run_says_exactly_what_goes_and_changes_nothing(
     database_engine: Engine, shop: Shop
 ) -> None:
     with writing(database_engine) as session:
-        subject = erasure.of_customer(session, shop.assistant, WREN)
+        subject = whose_words.of_customer(session, shop.assistant, WREN)
         before = texts_with(session, TOKEN)
         shown = erasure.preview(session, shop.assistant, subject, OLGA)
     with reading(database_engine) as session:
         assert texts_with(session, TOKEN) == before
-        assert erasure.every(session, shop.assistant) == []
+        assert erasures.every(session, shop.assistant) == []
     row = erased(database_engine, shop)
     assert certificate.counted(shown) == certificate.counted(
         {**row.certificate, "adapters": shown["adapters"]}
     )
-    assert erasure.PENDING not in shown and TOKEN not in json.dumps(shown)
+    assert erasures.PENDING not in shown and TOKEN not in json.dumps(shown)
 
 
 def test_the_audit_log_and_the_certificate_hold_a_hash_and_no_name(
@@ -334,13 +336,13 @@ def test_the_audit_log_and_the_certificate_hold_a_hash_and_no_name(
     row = erased(database_engine, shop)
     with reading(database_engine) as session:
         [entry] = audit.every(session, act="erasure.erase")
-        known = erasure.of_hash(session, shop.assistant, erasure.sha256_of(shop.assistant, WREN))
+        known = erasures.of_hash(session, shop.assistant, erasures.sha256_of(shop.assistant, WREN))
     assert entry.subject == f"erasure {row.id}" and entry.actor == OLGA.name
     assert [each.id for each in known] == [row.id]
     text = certificate.as_text(row)
     assert WREN not in text and row.customer_sha256 in text and "nothing was found" in text
     with pytest.raises(NotFound, match=row.id), reading(database_engine) as session:
-        erasure.of_customer(session, shop.assistant, WREN)
+        whose_words.of_customer(session, shop.assistant, WREN)
 
 
 def test_one_conversation_of_somebody_without_a_name_can_go(
@@ -348,7 +350,7 @@ def test_one_conversation_of_somebody_without_a_name_can_go(
 ) -> None:
     with writing(database_engine) as session:
         asked, _ = answered(session, shop.assistant, "Nameless zanzibarbarian question, please?")
-        subject = erasure.of_conversation(session, shop.assistant, asked.conversation_id)
+        subject = whose_words.of_conversation(session, shop.assistant, asked.conversation_id)
     row = erasing.erase(database_engine, shop.assistant, subject, OLGA, "Wrong chat.")
     assert erasing.finish(database_engine, row.id).finished_at is not None
     with reading(database_engine) as session:
@@ -384,7 +386,7 @@ def test_a_turn_that_is_being_written_brings_nothing_back(
 ) -> None:
     with writing(database_engine) as session:
         talk = conversations.begin(session, shop.assistant, None, WREN)
-        subject = erasure.of_customer(session, shop.assistant, WREN)
+        subject = whose_words.of_customer(session, shop.assistant, WREN)
 
     def say(session: Session) -> None:
         conversations.write(
@@ -405,7 +407,9 @@ def test_whom_to_erase_has_to_be_said_once(
     session: Session, assistant: Assistant, missing: dict[str, str]
 ) -> None:
     with pytest.raises(Invalid, match="either a customer or a conversation"):
-        erasure.subject_of(session, assistant, missing.get("customer"), missing.get("conversation"))
+        whose_words.subject_of(
+            session, assistant, missing.get("customer"), missing.get("conversation")
+        )
 
 
 # Retention
@@ -448,7 +452,7 @@ def test_what_is_older_than_the_rules_say_is_erased_in_batches_and_the_rest_stay
 
 KILLED = """
     import os, signal, sys
-    from feedback import erased_files, erasing, compaction, erasure
+    from feedback import compaction, erased_files, erasing, whose_words
     from feedback.audit import Actor
     from feedback.database import database, reading
     from feedback import assistants
@@ -458,7 +462,7 @@ KILLED = """
     setattr(sys.modules[module], name, die)
     with reading() as session:
         shop = assistants.get(session, "shop")
-        subject = erasure.of_customer(session, shop, sys.argv[2])
+        subject = whose_words.of_customer(session, shop, sys.argv[2])
     row = erasing.erase(database(), shop, subject, Actor("olga", "operator"), "They asked.")
     erasing.finish(database(), row.id)
 """
@@ -489,11 +493,11 @@ def test_whoever_is_killed_in_the_middle_is_followed_by_somebody_who_finishes(
     )
     assert process.returncode == -signal.SIGKILL, process.stderr
     with reading(database_engine) as session:
-        [ident] = erasure.unfinished(session)
+        [ident] = erasures.unfinished(session)
         assert texts_with(session, WREN) in ([], ["erasure.certificate"])
     assert erasing.finish_all(database_engine) == []
     with reading(database_engine) as session:
-        assert erasure.get(session, ident).finished_at is not None
+        assert erasures.get(session, ident).finished_at is not None
         assert texts_with(session, TOKEN) == texts_with(session, WREN) == []
         adapter = adapters.get(session, shop.adapter.name)
     assert files_with(var_dir, TOKEN.encode()) == files_with(var_dir, WREN.encode()) == []

@@ -10,7 +10,7 @@ from feedback.audit import Actor
 from feedback.database import writing
 from feedback.tables import Assistant, now
 from tests.feedback.said import built_adapter, long_ago
-from training import loop
+from training import worker
 
 pytestmark = pytest.mark.parametrize("database_engine", ["sqlite"], indirect=True)
 
@@ -32,8 +32,8 @@ def test_the_loop_deletes_what_was_decided_and_says_once_what_it_cannot(
     with monkeypatch.context() as patch:
         patch.setattr("os.rename", lambda *_: (_ for _ in ()).throw(PermissionError("no")))
         for _ in range(2):
-            left = loop.sweep(left)
+            left = worker.sweep(left)
     assert left == [adapter.name]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert loop.sweep(left) == []
+    assert worker.sweep(left) == []
     assert not adapters.folder_of(adapter).exists()
