@@ -20,8 +20,7 @@ from feedback.database import reading, writing
 from feedback.errors import NotFound
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Adapter, Assistant, Cycle, Promotion
-from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
-from service.shapes import (
+from service.operator_shapes import (
     AdapterOut,
     CycleOut,
     DatasetDiffOut,
@@ -36,6 +35,7 @@ from service.shapes import (
     PromotionRequestOut,
     TicketOut,
 )
+from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 Staff = Annotated[Caller, Depends(allow(*STAFF))]

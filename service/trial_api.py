@@ -11,8 +11,8 @@ from feedback.errors import NotFound
 from feedback.swap_tables import Trial
 from feedback.tables import Assistant
 from service.operator_api import adapter_for
+from service.operator_shapes import TicketOut
 from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for
-from service.shapes import TicketOut
 from service.trial_shapes import (
     EngineOut,
     NewAnswer,
