@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from feedback import assistants, datasets, freezing, holds, imports
+from feedback import assistants, datasets, freezing, imports, suspicion
 from feedback.database import connect, migrate, writing
 from feedback.import_entries import ImportKind
 from feedback.tables import now
@@ -79,7 +79,7 @@ def draw(
         with writing(database) as session:
             owner = assistants.create(session, "shop", "Shop", "embedded", "Be kind.", "x")
             imports.import_file(session, owner, ImportKind.CORRECTIONS, file)
-            held = {hold.author for hold in holds.check(session, owner)}
+            held = {hold.author for hold in suspicion.check(session, owner)}
             taken = _rows_by(session, owner, "mallory") if freeze else None
         database.dispose()
     honest = len(held - {"mallory"})

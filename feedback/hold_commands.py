@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, audit, holds
+from feedback import assistants, audit, holds, suspicion
 from feedback.database import reading, writing
 from feedback.printing import AssistantOption, JsonOption, examples, print_records, say
 from feedback.trust_tables import Hold, HoldOutcome
@@ -37,9 +37,11 @@ def list_holds(
 @app.command(epilog=examples("understudy feedback holds check"))
 def check(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
     """Look at everybody's new words now. A cycle begins with it."""
-    with writing() as session:
+    with reading() as session:
         owner = assistants.only(session, assistant)
-        made = holds.check(session, owner)
+        found = suspicion.look(session, owner)
+    with writing() as session:
+        made = holds.place(session, owner, found)
         for hold in made:
             audit.record(session, audit.here(), "hold.place", f"words by {hold.author}", owner.id)
         rows = [_row(hold) for hold in made]

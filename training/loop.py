@@ -25,6 +25,7 @@ from feedback import (
     redactions,
     reliability,
     signal,
+    suspicion,
     tickets,
 )
 from feedback.database import database, reading, writing
@@ -148,8 +149,10 @@ class Turn:
         return result
 
     def _hold_out(self, report: Report) -> Result:
+        with reading() as session:
+            found = suspicion.look(session, self._assistant)
         with writing() as session:
-            held = [hold.author for hold in holds.check(session, self._assistant)]
+            held = [hold.author for hold in holds.place(session, self._assistant, found)]
         made = hold_out(None, self._assistant, lambda done, total: report(done=done, total=total))
         return {"held": held, "tickets": len(made), "sealed": sum(ticket.sealed for ticket in made)}
 

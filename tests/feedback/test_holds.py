@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import Session, select
 
-from feedback import assistants, corrections, datasets, freezing, holds
+from feedback import assistants, corrections, datasets, freezing, holds, suspicion
 from feedback.errors import Conflict, NotFound
 from feedback.tables import Assistant, Feedback, FeedbackKind, Role
 from feedback.trust_tables import HoldOutcome
@@ -60,7 +60,7 @@ def test_a_poisoned_author_of_a_twentieth_of_all_moves_no_row_into_training_unre
     for author in ("mara", "nils", "olga", "pia"):
         honest(session, assistant, author, 38)
     pushed(session, assistant, "mallory", 8)
-    [hold] = holds.check(session, assistant)
+    [hold] = suspicion.check(session, assistant)
     assert hold.author == "mallory" and "globex is cheaper" in hold.reason
     assert authors_in(session, assistant) == {"mara", "nils", "olga", "pia"}
     sft, *_ = freezing.freeze(session, assistant)
@@ -71,7 +71,7 @@ def test_a_poisoned_author_of_a_twentieth_of_all_moves_no_row_into_training_unre
 def test_honest_authors_are_not_held(assistant: Assistant, session: Session) -> None:
     for author in ("mara", "nils", "olga"):
         honest(session, assistant, author, 20)
-    assert holds.check(session, assistant) == []
+    assert suspicion.check(session, assistant) == []
 
 
 def test_released_words_teach_and_later_ones_are_looked_at_anew(
@@ -80,19 +80,19 @@ def test_released_words_teach_and_later_ones_are_looked_at_anew(
     honest(session, assistant, "mara", 20)
     honest(session, assistant, "pia", 20)
     pushed(session, assistant, "nils", 8)
-    [hold] = holds.check(session, assistant)
-    assert holds.check(session, assistant) == []  # held already
+    [hold] = suspicion.check(session, assistant)
+    assert suspicion.check(session, assistant) == []  # held already
     holds.decide(session, hold, HoldOutcome.RELEASED, "olga")
     assert authors_in(session, assistant) == {"mara", "nils", "pia"}
     before, *_ = freezing.freeze(session, assistant)
-    assert holds.check(session, assistant) == []
+    assert suspicion.check(session, assistant) == []
     with pytest.raises(Conflict, match="released by olga"):
         holds.decide(session, hold, HoldOutcome.REJECTED, "olga")
     later = datetime.now().astimezone() + timedelta(minutes=1)
     pushed(session, assistant, "nils", 9)
     for word in session.exec(select(Feedback).where(Feedback.author == "nils")).all()[8:]:
         word.created_at = later
-    [again] = holds.check(session, assistant)
+    [again] = suspicion.check(session, assistant)
     assert again.author == "nils"
     after, *_ = freezing.freeze(session, assistant)
     assert after.id == before.id  # nothing of what came later
@@ -104,7 +104,7 @@ def test_rejected_words_never_teach_and_what_the_author_says_later_may(
     honest(session, assistant, "mara", 20)
     honest(session, assistant, "pia", 20)
     pushed(session, assistant, "nils", 8)
-    [hold] = holds.check(session, assistant)
+    [hold] = suspicion.check(session, assistant)
     holds.decide(session, hold, HoldOutcome.REJECTED, "olga")
     later = corrected(session, assistant, "Is the rope long?", "Ten metres.", author="nils")
     later.created_at += timedelta(minutes=1)
@@ -123,7 +123,7 @@ def test_a_flood_within_a_day_is_held_and_the_same_over_weeks_is_not(
     honest(session, assistant, "nils", 14)
     for number, word in enumerate(session.exec(select(Feedback).where(Feedback.author == "nils"))):
         word.created_at -= timedelta(days=number)
-    [hold] = holds.check(session, assistant)
+    [hold] = suspicion.check(session, assistant)
     assert (hold.author, hold.evidence["within_a_day"]) == ("mara", 14)
 
 
@@ -134,7 +134,7 @@ def test_who_approves_everything_where_others_mostly_correct_is_held(
     for number in range(10):
         _, answer = answered(session, assistant, f"Question number {number} about the {number}?")
         corrections.give(session, answer.id, FeedbackKind.APPROVAL, "nils", Role.AGENT)
-    [hold] = holds.check(session, assistant)
+    [hold] = suspicion.check(session, assistant)
     assert hold.author == "nils" and "approve the answer" in hold.reason
 
 
@@ -142,7 +142,7 @@ def test_one_author_alone_has_nobody_to_be_compared_with(
     assistant: Assistant, session: Session
 ) -> None:
     pushed(session, assistant, "mara", 20)
-    assert holds.check(session, assistant) == []
+    assert suspicion.check(session, assistant) == []
 
 
 def test_a_hold_belongs_to_its_assistant(assistant: Assistant, session: Session) -> None:
