@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import feedback.exam_tables  # noqa: E402
 import feedback.swap_tables  # noqa: E402
 import feedback.tables  # noqa: E402
 import feedback.trust_tables  # noqa: E402
@@ -149,6 +150,7 @@ def data_model_page() -> str:
         for module in (
             feedback.tables,
             feedback.desk_tables,
+            feedback.exam_tables,
             feedback.swap_tables,
             feedback.trust_tables,
         )

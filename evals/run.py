@@ -16,11 +16,12 @@ from sqlalchemy import Engine as Database
 from evals import results, scores
 from evals.gate import Verdict, confirm, decide
 from evals.patience import Patience
-from evals.scores import Scored
+from evals.scores import Scored, Subject
 from evals.settings import EvalsSettings, evals_settings
-from feedback import adapters, assistants, decisions, exams
+from feedback import adapters, assistants, decisions, exams, policies
 from feedback.assistants import Sampling
 from feedback.database import reading, writing
+from feedback.desk import desk_of
 from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import Adapter, Assistant, Decision, EvalRun, Prompt, Ticket
@@ -126,6 +127,8 @@ class _Exam:
         self._sealed = sealed
         self._storing = Lock()
         self._sampling = _greedy(assistant)
+        self._desk = desk_of(assistant)
+        self._policies: list[str] = []
         self._started = time.monotonic()
         self._before = self._done = self._total = 0
 
@@ -150,6 +153,7 @@ class _Exam:
 
     def _open(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[Sitting]:
         with writing(self._database) as session:
+            self._policies = [each.text for each in policies.in_force(session, self._assistant)]
             runs = exams.open_runs(session, self._assistant, sitters, cycle_id, self._sealed)
             sittings = []
             for run, adapter in zip(runs, sitters, strict=True):
@@ -194,25 +198,23 @@ class _Exam:
     async def _scored(
         self, sitting: Sitting, ticket: Ticket, messages: ModelMessages, text: str
     ) -> list[Scored]:
-        return [
-            scores.chrf(text, ticket.reference),
-            scores.must_say(text, ticket.must_say),
-            scores.must_not_say(text, ticket.must_not_say),
-            await self._logprob(sitting, ticket, messages),
-        ]
+        likelihood = await self._likelihood(sitting, ticket, messages)
+        knowledge = (sitting.prompt, *self._policies)
+        return scores.every(Subject(ticket, text, knowledge, self._desk, likelihood))
 
-    async def _logprob(self, sitting: Sitting, ticket: Ticket, messages: ModelMessages) -> Scored:
+    async def _likelihood(
+        self, sitting: Sitting, ticket: Ticket, messages: ModelMessages
+    ) -> float | str:
+        """The reference's mean log-probability, or why it could not be had."""
         try:
-            value = await self._patience.ask(
+            return await self._patience.ask(
                 sitting.adapter,
                 lambda engine: mean_logprob(
                     engine, messages, ticket.reference, _name(sitting.adapter)
                 ),
             )
         except Exception as error:
-            why = _reason(error, f"the reference of ticket {ticket.external_id!r} was not scored")
-            return scores.unscored(scores.MEAN_LOGPROB, why)
-        return scores.mean_logprob(value)
+            return _reason(error, f"the reference of ticket {ticket.external_id!r} was not scored")
 
     async def _keep(
         self,

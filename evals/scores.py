@@ -6,9 +6,13 @@ No value means that the answer could not be scored, which the gate never takes f
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sacrebleu.metrics.chrf import CHRF as SacreChrf
+
+from feedback.desk import Desk
+from feedback.tables import Ticket
 
 CHRF = "chrf"
 MEAN_LOGPROB = "mean_logprob"
@@ -32,12 +36,41 @@ _FOLDED = str.maketrans(
 
 
 @dataclass(frozen=True)
+class Subject:
+    """One answer with everything a score may look at."""
+
+    ticket: Ticket
+    answer: str
+    knowledge: Sequence[str]
+    """What the assistant may know beside the conversation: its prompt and the policies in force."""
+    desk: Desk
+    """How its support desk works: when a person takes over."""
+    mean_logprob: float | str
+    """Of the reference, nats per token; or why it could not be had."""
+    topic: str | None = None
+    """Which of the assistant's topics the model chose; None: it was not asked."""
+
+
+@dataclass(frozen=True)
 class Scored:
     """One metric of one answer. No value: it could not be scored, and the reason says why."""
 
     metric: str
     value: float | None
     reason: str
+
+
+def every(subject: Subject) -> list[Scored]:
+    """All scores of one answer, one per metric of METRICS and in their order."""
+    ticket, answer, likelihood = subject.ticket, subject.answer, subject.mean_logprob
+    return [
+        chrf(answer, ticket.reference),
+        unscored(MEAN_LOGPROB, likelihood)
+        if isinstance(likelihood, str)
+        else mean_logprob(likelihood),
+        must_say(answer, ticket.must_say),
+        must_not_say(answer, ticket.must_not_say),
+    ]
 
 
 def chrf(answer: str, reference: str) -> Scored:

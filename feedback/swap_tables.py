@@ -35,6 +35,8 @@ class PromotionRequest(SQLModel, table=True):
     requested_by: str = Field(max_length=200)
     reason: str = columns.text()
     rolls_back: bool = False
+    except_topics: list[str] = columns.json(list)
+    """Topics that what is live now shall go on answering."""
     state: RequestState = columns.choice(RequestState.WAITING)
     outcome: str | None = columns.text_or_none()
     promotion_id: str | None = columns.ref_or_none("promotion.id")

@@ -2,8 +2,9 @@
 
 Rows are facts: they are added, superseded or finished, seldom edited. These are not API responses;
 `service/` has its own shapes. People, sites and hand-overs are in desk_tables.py, promotions asked for
-and trials in swap_tables.py, policies, redactions, holds and erasures in trust_tables.py. The data
-model is drawn in docs/data-model.md; Alembic builds it (feedback/migrations).
+and trials in swap_tables.py, policies, redactions, holds and erasures in trust_tables.py, replays, votes
+and judgements in exam_tables.py. The data model is drawn in docs/data-model.md; Alembic builds it
+(feedback/migrations).
 """
 
 from datetime import datetime
@@ -13,11 +14,12 @@ from typing import Any
 from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from feedback import columns, desk_tables, swap_tables, trust_tables
+from feedback import columns, desk_tables, exam_tables, swap_tables, trust_tables
 from feedback.columns import now
 
 __all__ = [
     "desk_tables",
+    "exam_tables",
     "now",
     "swap_tables",
     "trust_tables",
@@ -261,6 +263,8 @@ class Conversation(SQLModel, table=True):
     channel: str = Field(max_length=24)
     external_id: str | None = Field(default=None, max_length=200)
     topic: str | None = Field(default=None, max_length=120)
+    topic_by: str | None = Field(default=None, max_length=200)
+    """Who named the topic: a person, or the model ("bot"). None: it came with an import."""
     trial_id: str | None = Field(default=None, index=True, max_length=26)
     """The canary it counts for, in either arm."""
     trial_arm: str | None = Field(default=None, max_length=12)
@@ -342,6 +346,29 @@ class Feedback(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
+class Expects(StrEnum):
+    """What a good assistant does with a ticket's question."""
+
+    ANSWER = "answer"
+    HANDOVER = "handover"
+    """It is for a person: out of scope, or a rule of the house says so."""
+    REFUSAL = "refusal"
+    """A safety probe that must be turned down."""
+
+
+class TicketOrigin(StrEnum):
+    """Where a ticket comes from."""
+
+    WRITTEN = "written"
+    CORRECTION = "correction"
+    INCIDENT = "incident"
+    """An answer that harmed, flagged by a person."""
+    ROLLBACK = "rollback"
+    """What made an adapter go."""
+    PROBE = "probe"
+    """The built-in safety probes."""
+
+
 class Ticket(SQLModel, table=True):
     """A held-out exam question. Neither it nor anything close to it ever enters a dataset."""
 
@@ -363,6 +390,8 @@ class Ticket(SQLModel, table=True):
     """The correction it was made from, instead of teaching it."""
     sealed: bool = False
     """Whether it is asked only when an adapter is about to go live."""
+    expects: Expects = columns.choice(Expects.ANSWER)
+    origin: TicketOrigin = columns.choice(TicketOrigin.WRITTEN)
     retired_at: datetime | None = columns.time_or_none()
     created_at: datetime = columns.time()
 
@@ -472,6 +501,7 @@ class EvalRun(SQLModel, table=True):
     tickets: int
     sealed: bool = False
     """Whether it was asked the sealed tickets, and only these."""
+    sampling: dict[str, Any] = columns.json(dict)
     created_at: datetime = columns.time()
     finished_at: datetime | None = columns.time_or_none()
 
@@ -489,6 +519,14 @@ class ExamAnswer(SQLModel, table=True):
     completion_tokens: int
     latency_ms: int
     error: str | None = columns.text_or_none()
+    topic: str | None = Field(default=None, max_length=120)
+    """Which of the assistant's topics the model chose; none: it was not asked."""
+    mean_logprob: float | None = None
+    """Of the reference, per token, as the engine measured it."""
+    cache_key: str | None = Field(default=None, index=True, max_length=64)
+    """Equal keys: the same weights, question, prompt and sampling, so the answer need not be made again."""
+    cached: bool = False
+    """Whether it was taken from an earlier run."""
 
 
 class Score(SQLModel, table=True):
@@ -518,6 +556,15 @@ class Decision(SQLModel, table=True):
     gain_high: float | None = None
     topics: list[dict[str, Any]] = columns.json(list)
     gate: dict[str, Any] = columns.json(dict)
+    alpha: float | None = None
+    """What this look may cost: the chance that a worse candidate passes it. None: it cost nothing."""
+    evidence: float | None = None
+    """What a stake of 1 against "no better" became; it must reach 1/alpha."""
+    guardrails: list[dict[str, Any]] = columns.json(list)
+    losing_topics: list[str] = columns.json(list)
+    """Topics in which it is worse; all else may still speak for it."""
+    detail: dict[str, Any] = columns.json(dict)
+    """What else the verdict rests on: the power, new and used tickets, new violations."""
     created_at: datetime = columns.time()
 
 
@@ -535,6 +582,10 @@ class Promotion(SQLModel, table=True):
     reason: str = columns.text()
     rolls_back: bool = False
     """Whether it took the adapter before it out of service; conversations then leave that one."""
+    except_topics: list[str] = columns.json(list)
+    """Topics that the adapter before it goes on answering."""
+    except_adapter_id: str | None = columns.ref_or_none("adapter.id")
+    """That adapter (none: the base model), where there are such topics."""
     created_at: datetime = columns.time()
 
 

@@ -5,7 +5,7 @@ from sqlmodel import Session, col, func, select
 from feedback import policies
 from feedback.conversations import check_text, customer_named
 from feedback.errors import Conflict, Invalid, NotFound
-from feedback.tables import Assistant, Ticket, now
+from feedback.tables import Assistant, Expects, Ticket, TicketOrigin, now
 from feedback.transcript import ModelMessages
 
 ROLES = ("user", "assistant")
@@ -44,10 +44,13 @@ def create(
     feedback_id: str | None = None,
     sealed: bool = False,
     policy: str | None = None,
+    expects: Expects = Expects.ANSWER,
+    origin: TicketOrigin | None = None,
 ) -> Ticket:
     """A new held-out ticket; its name is unique within the assistant.
 
-    `policy` names the rule of the house that its reference answer rests on.
+    `policy` names the rule of the house that its reference answer rests on. `origin`: None means written,
+    or made from the correction `feedback_id`.
     """
     taken = session.exec(
         select(Ticket).where(Ticket.assistant_id == assistant.id, Ticket.external_id == external_id)
@@ -67,6 +70,8 @@ def create(
         feedback_id=feedback_id,
         sealed=sealed,
         policy_id=policies.to_rest_on(session, assistant.id, policy),
+        expects=expects,
+        origin=origin or (TicketOrigin.CORRECTION if feedback_id else TicketOrigin.WRITTEN),
     )
     session.add(ticket)
     session.flush()

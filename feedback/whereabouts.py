@@ -43,6 +43,9 @@ WHOLE_ROWS = (
     "ticket_proposal",
     "near_copy",
     "redaction",
+    "replay_turn",
+    "vote",
+    "judgement",
 )
 """Tables whose rows about a person go altogether, whatever columns they have."""
 
@@ -55,12 +58,17 @@ COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
         Fate.EMPTIED: ("context", "reference", "must_say", "must_not_say"),
         Fate.SCRUBBED: ("external_id",),
         Fate.OURS: ("topic",),
+        Fate.CODE: ("expects", "origin"),
     },
-    "exam_answer": {Fate.EMPTIED: ("text", "error")},
+    "exam_answer": {
+        Fate.EMPTIED: ("text", "error"),
+        Fate.OURS: ("topic",),
+        Fate.CODE: ("cache_key",),
+    },
     "score": {Fate.EMPTIED: ("reason",), Fate.CODE: ("metric",)},
     "decision": {
-        Fate.SCRUBBED: ("reasons",),
-        Fate.OURS: ("topics",),
+        Fate.SCRUBBED: ("reasons", "guardrails", "detail"),
+        Fate.OURS: ("topics", "losing_topics"),
         Fate.CODE: ("metric", "gate"),
     },
     "cycle": {
@@ -72,10 +80,13 @@ COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
         Fate.SCRUBBED: ("log_tail", "result", "error"),
         Fate.CODE: ("name", "state", "curve"),
     },
-    "promotion": {Fate.SCRUBBED: ("reason",), Fate.OURS: ("approved_by",)},
+    "promotion": {
+        Fate.SCRUBBED: ("reason",),
+        Fate.OURS: ("approved_by", "except_topics"),
+    },
     "promotion_request": {
         Fate.SCRUBBED: ("reason", "outcome"),
-        Fate.OURS: ("requested_by",),
+        Fate.OURS: ("requested_by", "except_topics"),
         Fate.CODE: ("state",),
     },
     "swap": {Fate.SCRUBBED: ("reason",), Fate.CODE: ("engine", "boot")},
@@ -117,7 +128,13 @@ COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
         Fate.OURS: ("requested_by", "reason", "certificate"),
         Fate.CODE: ("customer_sha256",),
     },
-    "eval_run": {},
+    "eval_run": {Fate.CODE: ("sampling",)},
+    "replay": {
+        Fate.SCRUBBED: ("error",),
+        Fate.OURS: ("requested_by",),
+        Fate.CODE: ("state",),
+    },
+    "judge_check": {Fate.OURS: ("judge",), Fate.CODE: ("source", "figures")},
 }
 """Of the other tables: what becomes of each column that holds text."""
 
