@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from evals.gate import TopicGain
+from evals.by_topic import TopicGain
 from evals.report import Pair, Report, Sat, question, sentence, value_of
 from evals.scores import METRICS
 
