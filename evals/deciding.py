@@ -13,9 +13,9 @@ from evals.gate import Verdict, confirm, decide
 from evals.pairs import DECIDING, TicketResult, least_share, paired, scored, shares
 from evals.power import power
 from evals.settings import EvalsSettings
-from evals.spending import Budget
 from feedback import adapters, assistants, decisions, looks
 from feedback.assistants import Gate
+from feedback.spending import Budget
 from feedback.tables import Assistant, Decision, EvalRun
 
 
@@ -39,27 +39,13 @@ def decide_on(
     if sealed:
         verdict = confirm(gate, ours, theirs, settings.bootstrap_samples)
         return decisions.record(session, assistant, candidate, live, gate, **_columns(verdict))
-    budget = budget_of(session, assistant, gate)
+    budget = looks.budget_of(session, assistant, gate)
     verdict = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples)
     columns = _columns(verdict)
     columns["detail"] |= {"budget": _account(budget, verdict)}
     if verdict.alpha is not None:
         columns["detail"] |= {"power": can_find(gate, ours, theirs, verdict.alpha)}
     return decisions.record(session, assistant, candidate, live, gate, **columns)
-
-
-def budget_of(session: Session, assistant: Assistant, gate: Gate | None = None) -> Budget:
-    """What is left of the chance that a worse adapter goes live within the gate's days."""
-    gate = gate or assistants.gate_of(session.get_one(Assistant, assistant.id))
-    found = looks.within(session, assistant, gate.budget_days)
-    return Budget(
-        gate.wrong_promotions,
-        gate.candidates_planned,
-        gate.budget_days,
-        found.refused,
-        found.promoted,
-        found.spent_on_promoted,
-    )
 
 
 def can_find(

@@ -44,7 +44,7 @@ def stake(gains: Gains, alpha: float, least: float = 0.0) -> float:
         raise ValueError(f"found the gain {float(np.abs(gains).max())!r}, expected one up to 1")
     if not len(gains):
         return 1.0
-    logs = np.log1p(_fraction(len(gains), alpha, least) * (gains - least))
+    logs = np.log1p(fraction(len(gains), alpha, least) * (gains - least))
     return math.exp(min(float(logs.sum()), 700.0))
 
 
@@ -59,6 +59,7 @@ def fewest(alpha: float, least: float = 0.0) -> int:
     return math.ceil(math.log(1 / alpha) / most_a_step)
 
 
-def _fraction(count: int, alpha: float, least: float) -> float:
+def fraction(count: int, alpha: float, least: float = 0.0) -> float:
+    """The share of the stake that is bet on each of so many customers."""
     aimed = math.sqrt(2 * math.log(1 / alpha) / (count * SPREAD**2))
     return min(aimed, MOST / (1 + least))

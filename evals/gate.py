@@ -4,7 +4,7 @@ It fails closed: whatever it cannot judge it refuses, and the reason is a senten
 are complete goes through when nothing of this stops it:
 
 - The evidence that it gains more than the least useful gain must be such that a candidate that does not would
-  show it with a chance of alpha at most (evidence.py). Alpha is this look's part of the year's (spending.py).
+  show it with a chance of alpha at most (evidence.py): this look's part of the year's (feedback/spending.py).
 - The interval's lower end must lie above the least useful gain.
 - Vetoes: harm on a single ticket, or more forgotten over all (vetoes.py).
 - Guardrails: other scores must not be much worse (guardrails.py).

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import chdtri
 
 from evals.bootstrap import SEED, Gains
-from evals.evidence import fewest, passes
+from evals.evidence import fewest, fraction
 
 SHARE = 0.8
 """A gain counts as found when it passes this often."""
@@ -53,8 +53,9 @@ def found(gains: Gains, gain: float, count: int, alpha: float, least: float = 0.
     """How often a true gain would pass with tickets of so many customers, spread as `gains` are."""
     rng = np.random.default_rng(SEED)
     spread = (gains - gains.mean()) * _wider(len(gains))
-    drawn = spread[rng.integers(len(spread), size=(DRAWS, count))]
-    return float(np.mean([passes(np.clip(row + gain, -1, 1), alpha, least) for row in drawn]))
+    drawn = np.clip(spread[rng.integers(len(spread), size=(DRAWS, count))] + gain, -1, 1)
+    grown = np.log1p(fraction(count, alpha, least) * (drawn - least)).sum(axis=1)
+    return float(np.mean(grown >= math.log(1 / alpha)))
 
 
 def _wider(count: int) -> float:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.spending import Budget, part
+from feedback.spending import Budget, part
 
 promises = st.floats(0.001, 0.5)
 plans = st.integers(1, 400)
