@@ -8,7 +8,7 @@ from evals.losing import holm, p_loss
 from evals.pairs import Pairs, TicketResult, gains, paired, score, scored
 from feedback.assistants import Gate
 
-SAMPLES = 2000
+SAMPLES = 1000
 
 
 @dataclass(frozen=True)
