@@ -129,7 +129,7 @@ def test_cores_are_named_as_vllm_reads_them() -> None:
 def test_the_installed_build_decides_the_device(
     build: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "_vllm_build", lambda: build)
+    monkeypatch.setattr(launch, "vllm_build", lambda: build)
     assert launch.engine_device(settings()) == device
     assert launch.engine_device(settings(engine_device="cuda")) == "cuda"
 
