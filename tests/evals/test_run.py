@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from evals import results, run, scores
+from evals import asking, results, run, scores
 from feedback import exams, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Unavailable
@@ -211,7 +211,7 @@ def test_concurrency_is_bounded(room: Room) -> None:
         return await answering.answer(*arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "answer", counted)
+        patch.setattr(asking, "answer", counted)
         sit(room, None)
     assert max(at_once) == 2
 
