@@ -50,8 +50,13 @@ class Courtesy:
         return fewer if self._has_others else most
 
     async def _look(self) -> None:
-        """Whoever is there beyond us counts, customers as well as another exam."""
-        computed = await asyncio.gather(*(each.vllm.running() for each in self._fleet.members))
-        self._has_others = sum(computed) > max(self._most, self._most_before)
+        """Whoever is there beyond us counts, customers as well as another exam. While our own turns
+        just ended, it cannot be told whose the rest is: then what was seen last holds."""
+        counts = await asyncio.gather(*(each.vllm.running() for each in self._fleet.members))
+        computed = sum(counts)
+        if computed > max(self._most, self._most_before):
+            self._has_others = True
+        elif computed <= self._running:
+            self._has_others = False
         self._most_before, self._most = self._most, self._running
         self._looked_at = time.monotonic()
