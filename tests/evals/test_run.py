@@ -186,7 +186,7 @@ def test_a_reference_that_cannot_be_scored_keeps_its_answer(room: Room) -> None:
     room.add_tickets(1)
 
     async def never(
-        model: str, prompt: list[int], answer: list[int], urgency: Urgency
+        model: str, prompt: list[int], answer: list[int], urgency: Urgency = Urgency.NOW
     ) -> list[float]:
         return [-math.inf for _ in answer]
 
