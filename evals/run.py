@@ -210,7 +210,8 @@ class _Exam:
             found = await steadiness.compare(self._asking, questions, among)
         except UnderstudyError:
             return None  # it is no part of the verdict
-        return {**found, "at_once": self._settings.concurrency}
+        sentence = steadiness.sentence(found)
+        return {**found, "at_once": self._settings.concurrency, "sentence": sentence}
 
     def _check(self, sitters: Sequence[Adapter | None]) -> None:
         """Refuse an adapter whose files were removed, before the engine is troubled with it."""
