@@ -6,7 +6,7 @@ It promotes nothing: that is `understudy adapters promote`.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -20,8 +20,11 @@ from rich.progress import (
 )
 from sqlmodel import Session
 
-from evals import render, report, run, scores
-from feedback import adapters, assistants, decisions, exams, looks, tickets
+from evals import render, report, run, scores, steadiness
+from evals.asking import Asking
+from evals.settings import EvalsSettings, evals_settings
+from feedback import adapters, assistants, decisions, exams, looks
+from feedback import tickets as exam_tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
 from feedback.errors import Invalid, Unavailable
@@ -57,6 +60,14 @@ decisions_app = typer.Typer(no_args_is_help=True, help="What the gate said, refu
 app.add_typer(decisions_app, name="decisions")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")]
+CacheOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache/--no-cache",
+        help="Take answers that an earlier exam got from the same weights, prompt and sampling. "
+        "Without the option: as the setting EVALS_CACHE says.",
+    ),
+]
 T = TypeVar("T")
 Call = Callable[[HotSwap, run.Progress], Awaitable[T]]
 
@@ -73,6 +84,7 @@ def sit(
         str, typer.Option(help="As `understudy adapters list` prints it, or 'base', or 'live'.")
     ] = LIVE,
     assistant: AssistantOption = None,
+    cache: CacheOption = None,
 ) -> None:
     """Let one adapter sit the exam and print its mean scores.
 
@@ -85,12 +97,17 @@ def sit(
         _need_tickets(session, owner)
 
     async def call(swaps: HotSwap, progress: run.Progress) -> str:
-        return (await run.sit(swaps, database(), owner, sitter, progress=progress)).id
+        sat = await run.sit(
+            swaps, database(), owner, sitter, progress=progress, settings=_settings(cache)
+        )
+        return sat.id
 
     run_id = _with_engine(f"{_named(sitter)} sits the exam", call)
     with reading() as session:
         sat = report.load_run(session, exams.get_run(session, run_id))
     Console().print(render.means_table([sat]))
+    if sat.cached:
+        say(f"{sat.cached} of {len(sat.answers)} answers were known from earlier exams.")
     say(f"Every answer: understudy evals show {run_id}")
 
 
@@ -106,6 +123,7 @@ def compare(
         str, typer.Option(help="What it is compared with: an adapter, 'base' or 'live'.")
     ] = LIVE,
     assistant: AssistantOption = None,
+    cache: CacheOption = None,
 ) -> None:
     """Let two adapters sit the same exam and say what the gate makes of it.
 
@@ -118,7 +136,9 @@ def compare(
         _need_tickets(session, owner)
 
     async def call(swaps: HotSwap, progress: run.Progress) -> str:
-        decision = await run.examine(swaps, database(), owner, ours, theirs, progress=progress)
+        decision = await run.examine(
+            swaps, database(), owner, ours, theirs, progress=progress, settings=_settings(cache)
+        )
         return decision.id
 
     decision_id = _with_engine(f"{_named(ours)} against {_named(theirs)}", call)
@@ -250,6 +270,54 @@ def score(
         say(f"{one.metric}: {one.reason}")
 
 
+@app.command(
+    "steadiness",
+    epilog=examples(
+        "understudy evals steadiness",
+        "understudy evals steadiness --adapter base --tickets 40 --json",
+    ),
+)
+def show_steadiness(
+    adapter: Annotated[str, typer.Option(help="An adapter's name, or 'base', or 'live'.")] = LIVE,
+    tickets: Annotated[int, typer.Option(min=1, help="How many tickets to ask twice.")] = 20,
+    assistant: AssistantOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How far do others in the same batch move an answer?
+
+    Asks tickets among others, as an exam does, and once more alone, and compares: how many answers
+    change, from which token on, and by how much references become more or less likely. Nothing is stored.
+    """
+    settings = evals_settings()
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        sitter = _sitter(session, owner, adapter)
+        _need_tickets(session, owner)
+        prompt = assistants.prompt_in_force(session, owner).text
+        listed = exam_tickets.in_exam(session, owner)[:tickets]
+    sampling = run.greedy(owner)
+    questions = [run.question(ticket, sitter, prompt, sampling) for ticket in listed]
+
+    async def call(swaps: HotSwap, progress: run.Progress) -> dict[str, Any]:
+        asking = Asking(swaps, settings)
+        progress(0, 2 * len(questions), None)
+        among = await steadiness.among_others(asking, questions, settings.concurrency)
+        progress(len(questions), 2 * len(questions), None)
+        found = await steadiness.compare(asking, questions, among)
+        return {**found, "at_once": settings.concurrency}
+
+    found = _with_engine(f"{_named(sitter)} is asked twice", call)
+    if as_json:
+        print_json(found)
+    else:
+        say(steadiness.sentence(found))
+
+
+def _settings(cache: bool | None) -> EvalsSettings:
+    settings = evals_settings()
+    return settings if cache is None else settings.model_copy(update={"cache": cache})
+
+
 def _sitter(session: Session, assistant: Assistant, name: str) -> Adapter | None:
     """The adapter of that name; 'base' is the base model, 'live' whatever is live."""
     if name == BASE:
@@ -263,7 +331,7 @@ def _sitter(session: Session, assistant: Assistant, name: str) -> Adapter | None
 
 
 def _need_tickets(session: Session, assistant: Assistant) -> None:
-    if not tickets.in_exam(session, assistant):
+    if not exam_tickets.in_exam(session, assistant):
         raise Invalid(
             f"{assistant.name!r} has no held-out tickets, so there is no exam. "
             "`understudy feedback import tickets` brings them in."

@@ -26,10 +26,12 @@ def decide_on(
     live: EvalRun,
     settings: EvalsSettings,
     sealed: bool = False,
+    more: dict[str, Any] | None = None,
 ) -> Decision:
     """The decision on these two runs: the one that is there, or a new one.
 
     `sealed`: they were asked the sealed tickets, which confirm a candidate or do not, at no cost.
+    `more`: what else its detail keeps.
     """
     adapters.lock(session, assistant)
     if known := decisions.on(session, candidate, live):
@@ -38,10 +40,11 @@ def decide_on(
     ours, theirs = results.results(session, candidate), results.results(session, live)
     if sealed:
         verdict = confirm(gate, ours, theirs, settings.bootstrap_samples)
-        return decisions.record(session, assistant, candidate, live, gate, **_columns(verdict))
+        columns = _columns(verdict, more)
+        return decisions.record(session, assistant, candidate, live, gate, **columns)
     budget = looks.budget_of(session, assistant, gate)
     verdict = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples)
-    columns = _columns(verdict)
+    columns = _columns(verdict, more)
     columns["detail"] |= {"budget": _account(budget, verdict)}
     if verdict.alpha is not None:
         columns["detail"] |= {"power": can_find(gate, ours, theirs, verdict.alpha)}
@@ -77,7 +80,7 @@ def _account(budget: Budget, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _columns(verdict: Verdict) -> dict[str, Any]:
+def _columns(verdict: Verdict, more: dict[str, Any] | None) -> dict[str, Any]:
     """A verdict as the decision's row has it."""
     topics = [{**asdict(topic), "gain": topic.gain} for topic in verdict.topics]
-    return {**asdict(verdict), "topics": topics}
+    return {**asdict(verdict), "topics": topics, "detail": {**verdict.detail, **(more or {})}}

@@ -24,6 +24,7 @@ from feedback.tables import Adapter, Assistant, Conversation, Feedback, Feedback
 from feedback.transcript import ModelMessages, render
 from service.answering import answer
 from service.hot_swap import HotSwap
+from service.vllm import Urgency
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,9 @@ async def recheck(
     try:
         name = question.adapter.name if question.adapter else None
         async with swaps.engine_with(question.adapter) as member:
-            made = await answer(member.vllm, question.messages, question.sampling, name)
+            made = await answer(
+                member.vllm, question.messages, question.sampling, name, Urgency.LATER
+            )
     except UnderstudyError as error:
         return await to_thread.run_sync(_fail, database, asked, question, str(error))
     return await to_thread.run_sync(_keep, database, asked, question, made.text, settings)

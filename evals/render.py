@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from evals import steadiness
 from evals.by_topic import TopicGain
 from evals.report import Pair, Report, Sat, question, sentence, value_of
 from evals.scores import METRICS
@@ -28,6 +29,8 @@ def decision(report: Report, shown: int = SHOWN) -> Group:
     parts += [_plain(f"  · {reason}") for reason in report.decision.reasons]
     parts += [Text(), means_table([report.candidate, report.live])]
     parts += [_topics_table(report.topics)] if any(t.topic for t in report.topics) else []
+    if batching := report.decision.detail.get("batching"):
+        parts += [Text(), _plain(steadiness.sentence(batching))]
     wins = [pair for pair in report.pairs if (pair.gain or 0) > 0]
     losses = [pair for pair in reversed(report.pairs) if (pair.gain or 0) < 0]
     for title, pairs in (("Best wins", wins), ("Worst losses", losses)):

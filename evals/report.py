@@ -40,6 +40,11 @@ class Sat:
         """How many tickets got no answer."""
         return sum(one.answer.error is not None for one in self.answers)
 
+    @property
+    def cached(self) -> int:
+        """How many answers were known from earlier exams."""
+        return sum(one.answer.cached for one in self.answers)
+
     def _mean(self, metric: str) -> float | None:
         found = [value for one in self.answers if (value := value_of(one, metric)) is not None]
         return fmean(found) if found else None
@@ -147,6 +152,7 @@ def as_dict(report: Report) -> dict[str, Any]:
     return {
         **summary(report),
         "gate": decision.gate,
+        "batching": decision.detail.get("batching"),
         "topics": [
             {
                 "topic": topic.topic,
@@ -221,6 +227,8 @@ def run_summary(sat: Sat) -> dict[str, Any]:
         "finished_at": finished.isoformat() if finished else None,
         "ticket_count": sat.run.tickets,
         "answered": len(sat.answers) - sat.failed,
+        "cached": sat.cached,
+        "sampling": sat.run.sampling,
         "means": sat.means,
     }
 

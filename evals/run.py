@@ -4,34 +4,45 @@ Answers are stored one by one, so a run that was cut off goes on where it stoppe
 and by commands.py; what the results mean is the gate's business.
 """
 
-import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import Any
 
-from anyio import Lock, create_task_group, to_thread
+from anyio import Lock, to_thread
 from sqlalchemy import Engine as Database
+from sqlmodel import Session
 
-from evals import scores
+from evals import cache, scores, steadiness
+from evals.asking import Asking, Question, in_pool, measured, reason
 from evals.deciding import decide_on
-from evals.patience import Patience
-from evals.scores import Scored, Subject
+from evals.scores import Subject
 from evals.settings import EvalsSettings, evals_settings
+from evals.steadiness import Said
 from feedback import adapters, assistants, exams, policies
 from feedback.assistants import Sampling
+from feedback.batches import in_batches
 from feedback.database import reading, writing
 from feedback.desk import desk_of
+from feedback.draws import drawn
 from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
-from feedback.tables import Adapter, Assistant, Decision, EvalRun, Prompt, Ticket
-from feedback.transcript import ModelMessages, render
-from service.answering import Answer, answer, mean_logprob
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Decision,
+    EvalRun,
+    ExamAnswer,
+    Prompt,
+    Ticket,
+)
+from feedback.transcript import render
+from service.answering import Answer
 from service.hot_swap import HotSwap
 
-log = logging.getLogger(__name__)
+TAKEN_AT_ONCE = 20
+"""Earlier answers stored in one transaction: short, for the service writes too."""
 
-T = TypeVar("T")
 Progress = Callable[[int, int, float | None], None]
 """Told (done, total, eta_seconds) after each answer. What it raises ends the exam and reaches the caller;
 answers so far are kept."""
@@ -39,13 +50,44 @@ answers so far are kept."""
 
 @dataclass(frozen=True)
 class Sitting:
-    """One run under way: who answers, which prompt, which tickets are left."""
+    """One run under way: who answers, and what is left to ask."""
 
     run: EvalRun
-    adapter: Adapter | None
     prompt: str
-    left: list[Ticket]
+    left: list[Question]
     done: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one ticket: a new answer, an earlier one, or why there is none."""
+
+    text: str = ""
+    completion_tokens: int = 0
+    latency_ms: int = 0
+    likelihood: float | str = ""
+    """The reference's mean log-probability, or why it could not be had."""
+    topic: str | None = None
+    error: str | None = None
+    cached: bool = False
+
+    @classmethod
+    def made(cls, answer: Answer, likelihood: float | str) -> "Outcome":
+        """A new one."""
+        return cls(answer.text, answer.completion_tokens or 0, answer.latency_ms or 0, likelihood)
+
+    @classmethod
+    def taken(cls, earlier: ExamAnswer) -> "Outcome":
+        """An earlier one."""
+        known = "" if earlier.mean_logprob is None else earlier.mean_logprob
+        return cls(
+            earlier.text,
+            earlier.completion_tokens,
+            earlier.latency_ms,
+            known,
+            earlier.topic,
+            cached=True,
+        )
 
 
 async def sit(
@@ -92,10 +134,12 @@ async def examine(
     settings = settings or evals_settings()
     exam = _Exam(swaps, database, assistant, progress, settings, sealed)
     ours, theirs = await exam.sit([candidate, live], cycle_id)
+    batching = await exam.steadiness()
 
     def store() -> Decision:
         with writing(database) as session:
-            return decide_on(session, assistant, ours, theirs, settings, sealed)
+            more = {"batching": batching} if batching else {}
+            return decide_on(session, assistant, ours, theirs, settings, sealed, more)
 
     return await to_thread.run_sync(store)
 
@@ -113,30 +157,52 @@ class _Exam:
         sealed: bool = False,
     ) -> None:
         self._database = database
-        self._patience = Patience(swaps, settings)
+        self._asking = Asking(swaps, settings)
         self._assistant = assistant
         self._progress = progress or (lambda done, total, eta_seconds: None)
         self._settings = settings
         self._sealed = sealed
         self._storing = Lock()
-        self._sampling = _greedy(assistant)
         self._desk = desk_of(assistant)
         self._policies: list[str] = []
+        self._asked: dict[str, tuple[Question, Said]] = {}
+        """What the first sitter answered in this process, by ticket."""
         self._started = time.monotonic()
         self._before = self._done = self._total = 0
+        self._first = ""
 
     async def sit(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[EvalRun]:
         """Have each sitter's run finished; an adapter is first held, so a bad one leaves no run."""
         await to_thread.run_sync(self._check, sitters)
         for adapter in sitters:
-            await self._patience.hold(adapter)
+            await self._asking.hold(adapter)
         sittings = await to_thread.run_sync(self._open, sitters, cycle_id)
-        self._before = self._done = sum(sitting.done for sitting in sittings)
+        self._done = sum(sitting.done for sitting in sittings)
         self._total = self._done + sum(len(sitting.left) for sitting in sittings)
-        self._started = time.monotonic()
+        self._first = sittings[0].run.id
+        jobs = await self._take_known(sittings) if self._settings.cache else _in_turn(sittings)
+        self._before, self._started = self._done, time.monotonic()
         self._tell()
-        await _in_pool(_in_turn(sittings), self._ask, self._settings.concurrency)
+        await in_pool(jobs, self._ask, self._settings.concurrency)
         return await to_thread.run_sync(self._finish, sittings)
+
+    async def steadiness(self) -> dict[str, Any] | None:
+        """How far batching moved the first sitter's answers, on a few that were asked just now.
+
+        Which ones a hash of the ticket draws. None: nothing was asked, or it could not be found out.
+        """
+        at_most = self._settings.steadiness_tickets
+        chosen = sorted(self._asked, key=drawn)[:at_most]
+        if not chosen:
+            return None
+        questions = [self._asked[ticket_id][0] for ticket_id in chosen]
+        among = {ticket_id: self._asked[ticket_id][1] for ticket_id in chosen}
+        try:
+            found = await steadiness.compare(self._asking, questions, among)
+        except UnderstudyError:
+            return None  # it is no part of the verdict
+        sentence = steadiness.sentence(found)
+        return {**found, "at_once": self._settings.concurrency, "sentence": sentence}
 
     def _check(self, sitters: Sequence[Adapter | None]) -> None:
         """Refuse an adapter whose files were removed, before the engine is troubled with it."""
@@ -147,37 +213,80 @@ class _Exam:
     def _open(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[Sitting]:
         with writing(self._database) as session:
             self._policies = [each.text for each in policies.in_force(session, self._assistant)]
-            runs = exams.open_runs(session, self._assistant, sitters, cycle_id, self._sealed)
+            runs = exams.open_runs(
+                session,
+                self._assistant,
+                sitters,
+                cycle_id,
+                self._sealed,
+                greedy(self._assistant).model_dump(),
+            )
             sittings = []
             for run, adapter in zip(runs, sitters, strict=True):
                 done = exams.answered(session, run)
-                left = [] if run.finished_at else exams.tickets_of(session, run)
-                left = [ticket for ticket in left if ticket.id not in done]
                 prompt = session.get_one(Prompt, run.prompt_id).text
-                sittings.append(Sitting(run, adapter, prompt, left, len(done)))
+                tickets = [] if run.finished_at else exams.tickets_of(session, run)
+                sampling = Sampling(**run.sampling)
+                left = [
+                    question(ticket, adapter, prompt, sampling)
+                    for ticket in tickets
+                    if ticket.id not in done
+                ]
+                sittings.append(Sitting(run, prompt, left, len(done)))
             return sittings
 
     def _finish(self, sittings: list[Sitting]) -> list[EvalRun]:
         with writing(self._database) as session:
             return [exams.finish(session, sitting.run) for sitting in sittings]
 
-    async def _ask(self, job: tuple[Sitting, Ticket]) -> None:
+    async def _take_known(self, sittings: list[Sitting]) -> list[tuple[Sitting, Question]]:
+        """Store what earlier exams were answered to the very same questions; what is left to ask."""
+        keyed = [(job, self._key(job[1])) for job in _in_turn(sittings)]
+
+        left: list[tuple[Sitting, Question]] = []
+        for some in in_batches(keyed, TAKEN_AT_ONCE):
+            unknown = await to_thread.run_sync(self._take, some)
+            self._done += len(some) - len(unknown)
+            left += unknown
+        return left
+
+    def _take(
+        self, some: list[tuple[tuple[Sitting, Question], str]]
+    ) -> list[tuple[Sitting, Question]]:
+        """In one transaction, so that nothing is taken that is being erased."""
+        with writing(self._database) as session:
+            known = exams.earlier(session, self._assistant, {key for _, key in some})
+            for (sitting, asked), key in some:
+                if earlier := known.get(key):
+                    outcome = Outcome.taken(earlier)
+                    scored = self._scored(sitting, asked.ticket, outcome)
+                    self._store(session, sitting, asked, outcome, scored)
+        return [job for job, key in some if key not in known]
+
+    def _key(self, asked: Question) -> str:
+        return cache.key(
+            self._assistant,
+            asked.adapter,
+            asked.messages,
+            asked.ticket,
+            asked.sampling,
+            self._asking.builds,
+        )
+
+    async def _ask(self, job: tuple[Sitting, Question]) -> None:
         """Ask one ticket, score the answer, store both, whatever came of it."""
-        sitting, ticket = job
-        limit = feedback_settings().transcript_max_chars
-        messages = render(sitting.prompt, ticket.context, limit)
+        sitting, asked = job
         try:
-            made = await self._patience.ask(
-                sitting.adapter,
-                lambda engine: answer(engine, messages, self._sampling, _name(sitting.adapter)),
-            )
+            likelihood, made = await self._asking.both(asked)
         except Exception as error:
-            why = _reason(error, f"ticket {ticket.external_id!r} got no answer")
-            scored = [scores.unscored(metric, f"No answer: {why}") for metric in scores.METRICS]
-            await self._keep(sitting, ticket, None, why, scored)
+            why = reason(error, f"ticket {asked.ticket.external_id!r} got no answer")
+            outcome = Outcome(error=why)
         else:
-            scored = await self._scored(sitting, ticket, messages, made.text)
-            await self._keep(sitting, ticket, made, None, scored)
+            outcome = Outcome.made(made, likelihood)
+            if sitting.run.id == self._first:
+                self._asked[asked.ticket.id] = asked, Said(made.text, measured(likelihood))
+        async with self._storing:  # one at a time: the service's writers must not starve
+            await to_thread.run_sync(self._keep, sitting, asked, outcome)
         self._done += 1
         self._tell()
 
@@ -188,85 +297,57 @@ class _Exam:
         eta_seconds = seconds / done * (self._total - self._done) if done else None
         self._progress(self._done, self._total, eta_seconds)
 
-    async def _scored(
-        self, sitting: Sitting, ticket: Ticket, messages: ModelMessages, text: str
-    ) -> list[Scored]:
-        likelihood = await self._likelihood(sitting, ticket, messages)
+    def _keep(self, sitting: Sitting, asked: Question, outcome: Outcome) -> None:
+        scored = self._scored(sitting, asked.ticket, outcome)
+        with writing(self._database) as session:
+            self._store(session, sitting, asked, outcome, scored)
+
+    def _scored(self, sitting: Sitting, ticket: Ticket, outcome: Outcome) -> list[dict[str, Any]]:
+        if outcome.error is not None:
+            why = f"No answer: {outcome.error}"
+            return [asdict(scores.unscored(metric, why)) for metric in scores.METRICS]
         knowledge = (sitting.prompt, *self._policies)
-        return scores.every(Subject(ticket, text, knowledge, self._desk, likelihood))
+        subject = Subject(
+            ticket, outcome.text, knowledge, self._desk, outcome.likelihood, outcome.topic
+        )
+        return [asdict(score) for score in scores.every(subject)]
 
-    async def _likelihood(
-        self, sitting: Sitting, ticket: Ticket, messages: ModelMessages
-    ) -> float | str:
-        """The reference's mean log-probability, or why it could not be had."""
-        try:
-            return await self._patience.ask(
-                sitting.adapter,
-                lambda engine: mean_logprob(
-                    engine, messages, ticket.reference, _name(sitting.adapter)
-                ),
-            )
-        except Exception as error:
-            return _reason(error, f"the reference of ticket {ticket.external_id!r} was not scored")
-
-    async def _keep(
+    def _store(
         self,
+        session: Session,
         sitting: Sitting,
-        ticket: Ticket,
-        made: Answer | None,
-        error: str | None,
-        scored: list[Scored],
+        asked: Question,
+        outcome: Outcome,
+        scored: list[dict[str, Any]],
     ) -> None:
-        def store() -> None:
-            with writing(self._database) as session:
-                exams.keep(
-                    session,
-                    sitting.run,
-                    ticket,
-                    made.text if made else "",
-                    (made.completion_tokens or 0) if made else 0,
-                    (made.latency_ms or 0) if made else 0,
-                    error,
-                    [asdict(score) for score in scored],
-                )
+        figure = measured(outcome.likelihood)
+        exams.keep(
+            session,
+            sitting.run,
+            asked.ticket,
+            outcome.text,
+            outcome.completion_tokens,
+            outcome.latency_ms,
+            outcome.error,
+            scored,
+            topic=outcome.topic,
+            mean_logprob=figure,
+            cache_key=self._key(asked) if outcome.error is None else None,
+            cached=outcome.cached,
+        )
 
-        async with self._storing:  # one at a time: the service's writers must not starve
-            await to_thread.run_sync(store)
 
-
-def _greedy(assistant: Assistant) -> Sampling:
+def greedy(assistant: Assistant) -> Sampling:
     """The assistant's sampling without its dice: the same exam twice gives the same answers."""
     return assistants.sampling_of(assistant).model_copy(update={"temperature": 0.0, "seed": None})
 
 
-def _name(adapter: Adapter | None) -> str | None:
-    return adapter.name if adapter else None
+def question(ticket: Ticket, adapter: Adapter | None, prompt: str, sampling: Sampling) -> Question:
+    """A ticket as an adapter is asked it: the conversation rendered as for customers."""
+    messages = render(prompt, ticket.context, feedback_settings().transcript_max_chars)
+    return Question(ticket, adapter, messages, sampling)
 
 
-def _reason(error: Exception, what: str) -> str:
-    """The reason to store: our own sentence, or the name of what nobody foresaw, which is logged."""
-    if isinstance(error, UnderstudyError):
-        return str(error)
-    log.error("%s", what, exc_info=error)
-    return f"{type(error).__name__}: {error}"
-
-
-def _in_turn(sittings: list[Sitting]) -> list[tuple[Sitting, Ticket]]:
+def _in_turn(sittings: Iterable[Sitting]) -> list[tuple[Sitting, Question]]:
     """What is left to ask, one sitter after the other: on a CPU a batch of one voice is quicker."""
-    return [(sitting, ticket) for sitting in sittings for ticket in sitting.left]
-
-
-async def _in_pool(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], workers: int) -> None:
-    """Each job once, in order, `workers` at a time; the first exception ends all and is raised."""
-    queue = iter(jobs)
-
-    async def worker() -> None:
-        for job in queue:
-            await work(job)
-
-    try:
-        async with create_task_group() as group:  # anyio's waits for writes that have begun
-            for _ in range(workers):
-                group.start_soon(worker)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    return [(sitting, asked) for sitting in sittings for asked in sitting.left]

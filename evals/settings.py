@@ -14,7 +14,24 @@ class EvalsSettings(PackageSettings):
     model_config = SettingsConfigDict(env_prefix="EVALS_")
 
     concurrency: int = Field(
-        16, ge=1, description="Tickets answered at once, so that customers keep their share."
+        16, ge=1, description="Tickets answered at once while the engine has nobody else to answer."
+    )
+    concurrency_beside_customers: int = Field(
+        2,
+        ge=1,
+        description="Tickets answered at once while the engine also answers others. All of an exam "
+        "comes after customers wherever not everything finds room.",
+    )
+    cache: bool = Field(
+        True,
+        description="Whether an exam takes answers from earlier ones: the same weights, question, "
+        "prompt, sampling and engine. Scores are always worked out anew.",
+    )
+    steadiness_tickets: int = Field(
+        4,
+        ge=0,
+        description="Tickets of each exam that the candidate answers once more, alone, to see how far "
+        "an answer moves when others are computed beside it. 0: none.",
     )
     attempts: int = Field(
         8,

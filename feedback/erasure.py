@@ -270,7 +270,7 @@ class _Taken:
         emptied = (
             update(ExamAnswer)
             .where(col(ExamAnswer.ticket_id).in_(tickets))
-            .values(text="", error=failed)
+            .values(text="", error=failed, cache_key=None)  # no later exam takes it
         )
         self.emptied["exam_answer"] += session.exec(emptied).rowcount
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlmodel import Session, col, or_, select
 
 from feedback import adapters, assistants
+from feedback.batches import in_batches
 from feedback.errors import NotFound
 from feedback.tables import (
     Adapter,
@@ -20,6 +21,9 @@ from feedback.tables import (
     now,
 )
 from feedback.trust_tables import Policy
+
+AT_ONCE = 500
+"""Keys that one query names."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ def open_runs(
     sitters: Sequence[Adapter | None],
     cycle_id: str | None,
     sealed: bool = False,
+    sampling: Mapping[str, Any] | None = None,
 ) -> list[EvalRun]:
     """One run per adapter (None: the base model): the cycle's own where it has one, else a new one.
 
@@ -60,6 +65,7 @@ def open_runs(
                 prompt_id=prompt.id,
                 tickets=len(_tickets_at(session, assistant.id, started, sealed)),
                 sealed=sealed,
+                sampling=dict(sampling or {}),
                 created_at=started,
             )
             session.add(run)
@@ -119,8 +125,16 @@ def keep(
     latency_ms: int,
     error: str | None,
     scored: Iterable[Mapping[str, Any]],
+    *,
+    topic: str | None = None,
+    mean_logprob: float | None = None,
+    cache_key: str | None = None,
+    cached: bool = False,
 ) -> ExamAnswer:
-    """One answer with its scores; a ticket answered before keeps its first one."""
+    """One answer with its scores; a ticket answered before keeps its first one.
+
+    `cache_key` makes it one that later runs may take (`earlier`); `cached` says it was taken itself.
+    """
     known = select(ExamAnswer).where(
         ExamAnswer.eval_run_id == run.id, ExamAnswer.ticket_id == ticket.id
     )
@@ -133,6 +147,10 @@ def keep(
         completion_tokens=completion_tokens,
         latency_ms=latency_ms,
         error=error,
+        topic=topic,
+        mean_logprob=mean_logprob,
+        cache_key=cache_key,
+        cached=cached,
     )
     session.add(kept)
     session.flush()
@@ -140,6 +158,25 @@ def keep(
         session.add(Score(exam_answer_id=kept.id, **score))
     session.flush()
     return kept
+
+
+def earlier(session: Session, assistant: Assistant, keys: Iterable[str]) -> dict[str, ExamAnswer]:
+    """The newest answer to each of these cache keys in this assistant's exams, where there is one."""
+    found: dict[str, ExamAnswer] = {}
+    for some in in_batches(keys, AT_ONCE):
+        for answer in session.exec(
+            select(ExamAnswer)
+            .join(EvalRun, col(EvalRun.id) == ExamAnswer.eval_run_id)
+            .where(
+                EvalRun.assistant_id == assistant.id,
+                col(ExamAnswer.cache_key).in_(some),
+                col(ExamAnswer.error).is_(None),
+                col(ExamAnswer.mean_logprob).is_not(None),
+            )
+            .order_by(col(ExamAnswer.id))
+        ):
+            found[answer.cache_key or ""] = answer
+    return found
 
 
 def finish(session: Session, run: EvalRun) -> EvalRun:

@@ -11,7 +11,7 @@ from typing import Any
 from feedback.assistants import Sampling
 from feedback.errors import Invalid
 from feedback.transcript import ModelMessages
-from service.vllm import BASE, Vllm
+from service.vllm import BASE, Urgency, Vllm, ranked
 
 WHOLE = ("stop", "length")
 """Finish reasons of an answer that ended by itself; vLLM says "abort" when it is shut down."""
@@ -29,12 +29,14 @@ class Answer:
         sampling: Sampling,
         adapter_name: str | None,
         part: str = "",
+        urgency: Urgency = Urgency.NOW,
     ) -> None:
         """`part` is the beginning of an answer that was cut off; the model goes on from there."""
         self._messages = messages
         self._sampling = sampling
         self._model = adapter_name or BASE
         self._part = part
+        self._urgency = urgency
         self.text = part
         self.engine: str | None = None
         self.finish_reason: str | None = None
@@ -107,6 +109,7 @@ class Answer:
             "logprobs": True,
             **self._sampling.model_dump(exclude_none=True),
             "max_tokens": self._sampling.max_tokens - written,
+            **ranked(self._urgency),
         }
         if self._part:
             body["messages"] = [*self._messages, {"role": "assistant", "content": self._part}]
@@ -116,24 +119,44 @@ class Answer:
 
 
 async def answer(
-    engine: Vllm, messages: ModelMessages, sampling: Sampling, adapter_name: str | None
+    engine: Vllm,
+    messages: ModelMessages,
+    sampling: Sampling,
+    adapter_name: str | None,
+    urgency: Urgency = Urgency.NOW,
 ) -> Answer:
     """A whole answer at once."""
-    made = Answer(messages, sampling, adapter_name)
+    made = Answer(messages, sampling, adapter_name, urgency=urgency)
     async for _ in made.pieces(engine):
         pass
     return made
 
 
-async def mean_logprob(
-    engine: Vllm, messages: ModelMessages, reference: str, adapter_name: str | None
-) -> float:
-    """How likely the model finds a given answer: mean log-probability per token, in nats."""
+async def tokens_of(
+    engine: Vllm, messages: ModelMessages, reference: str
+) -> tuple[list[int], list[int]]:
+    """A prompt and a given answer to it as tokens: the same for every adapter of one base model."""
     prompt = await engine.prompt_tokens(messages)
     tokens = await engine.text_tokens(reference)
     if not tokens:
         raise Invalid("The reference answer has no tokens; expected some text.")
-    found = await engine.logprobs(adapter_name or BASE, prompt, tokens)
+    return prompt, tokens
+
+
+async def mean_logprob(
+    engine: Vllm,
+    messages: ModelMessages,
+    reference: str,
+    adapter_name: str | None,
+    urgency: Urgency = Urgency.NOW,
+    tokens: tuple[list[int], list[int]] | None = None,
+) -> float:
+    """How likely the model finds a given answer: mean log-probability per token, in nats.
+
+    `tokens`: what `tokens_of` said of them, where it is known.
+    """
+    prompt, said = tokens or await tokens_of(engine, messages, reference)
+    found = await engine.logprobs(adapter_name or BASE, prompt, said, urgency)
     return sum(found) / len(found)
 
 

@@ -21,6 +21,7 @@ from service.admission import Admission
 from service.answering import Answer
 from service.hot_swap import HotSwap
 from service.settings import ServiceSettings
+from service.vllm import Urgency
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Shadow:
         messages: ModelMessages,
         sampling: Sampling,
     ) -> None:
-        made = Answer(messages, sampling, candidate.name)
+        made = Answer(messages, sampling, candidate.name, urgency=Urgency.LATER)
         error: str | None = None
         try:
             async with (

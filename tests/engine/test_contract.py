@@ -17,7 +17,7 @@ from feedback.errors import Invalid, NotFound, Unavailable, UnderstudyError
 from service.answering import Answer, answer, mean_logprob
 from service.settings import ServiceSettings
 from service.topics import choose
-from service.vllm import BASE, Vllm
+from service.vllm import BASE, Urgency, Vllm
 from tests.stand_in_engine import build_adapter, stand_in_engine
 
 T = TypeVar("T")
@@ -236,6 +236,56 @@ def test_every_answer_says_which_run_of_the_engine_it_comes_from(subject: Subjec
     listed, answered, running = subject.with_engine(story)
     assert listed and listed == answered
     assert running == 0
+
+
+def test_what_can_wait_is_answered_and_scored_the_same(subject: Subject, loaded: str) -> None:
+    async def story(engine: Vllm, urgency: Urgency) -> tuple[str, float, str]:
+        choices = ["returns", "shipping"]
+        return (
+            (await answer(engine, MESSAGES, SHORT, loaded, urgency)).text,
+            await mean_logprob(engine, MESSAGES, "Send it back.", loaded, urgency),
+            await engine.choose(loaded, MESSAGES, choices, urgency),
+        )
+
+    now, later = (
+        subject.with_engine(lambda engine, urgency=urgency: story(engine, urgency))  # type: ignore[misc]
+        for urgency in (Urgency.NOW, Urgency.LATER)
+    )
+    assert (now[0], now[2]) == (later[0], later[2])
+    assert now[1] == pytest.approx(later[1], abs=1e-4)
+
+
+def test_every_answer_says_which_vllm_it_comes_from(subject: Subject) -> None:
+    async def story(engine: Vllm) -> str:
+        await engine.names()
+        return engine.build
+
+    name, version = subject.with_engine(story).split()
+    assert name and version[0].isdigit()
+
+
+def test_an_engine_without_priorities_is_asked_without_from_then_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(url: str, api_key: str) -> list[str]:
+        engine = Vllm(ServiceSettings(engine_url=url), api_key)
+        try:
+            texts = [
+                (await answer(engine, MESSAGES, SHORT, None, urgency)).text
+                for urgency in (Urgency.LATER, Urgency.LATER, Urgency.NOW)
+            ]
+            await mean_logprob(engine, MESSAGES, "Send it back.", None, Urgency.LATER)
+            return texts
+        finally:
+            await engine.close()
+
+    with stand_in_engine() as engine:
+        engine.ranks = False
+        texts = asyncio.run(story(engine.url, engine.api_key))
+        asked = [body.get("priority") for body in engine.asked]
+    assert len(set(texts)) == 1
+    assert asked == [1, None, None, None], "refused once, never tried again"
+    assert caplog.text.count("takes no priorities") == 1
 
 
 def test_leaving_a_stream_stops_the_engine(subject: Subject) -> None:

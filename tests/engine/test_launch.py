@@ -47,6 +47,12 @@ def test_cpu_command() -> None:
     assert "--gpu-memory-utilization" not in line
 
 
+def test_customers_may_be_taken_before_exams() -> None:
+    """vLLM takes requests as they come unless it is started so."""
+    for device in ("cpu", "cuda"):
+        assert flag(launch.command(settings(), "m", device), "--scheduling-policy") == "priority"
+
+
 def test_cuda_command() -> None:
     line = launch.command(settings(engine_tensor_parallel=2), "hub/model", "cuda")
     assert flag(line, "--dtype") == "bfloat16"
@@ -129,7 +135,7 @@ def test_cores_are_named_as_vllm_reads_them() -> None:
 def test_the_installed_build_decides_the_device(
     build: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "_vllm_build", lambda: build)
+    monkeypatch.setattr(launch, "vllm_build", lambda: build)
     assert launch.engine_device(settings()) == device
     assert launch.engine_device(settings(engine_device="cuda")) == "cuda"
 

@@ -23,7 +23,13 @@ from tests.stand_in_engine import build_adapter
 ON_SQLITE = pytest.mark.parametrize("database_engine", ["sqlite"], indirect=True)
 """For tests that are not about the database; test_resume.py runs on both."""
 
-PATIENT = EvalsSettings(concurrency=4, attempts=3, backoff_seconds=0.0, bootstrap_samples=1000)
+PATIENT = EvalsSettings(
+    concurrency=4,
+    attempts=3,
+    backoff_seconds=0.0,
+    bootstrap_samples=1000,
+    steadiness_tickets=0,
+)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 from feedback.errors import NotFound, Unavailable
 from feedback.transcript import ModelMessages
-from service.vllm import Vllm
+from service.vllm import Urgency, Vllm
 from tests.stand_in_engine import BASE, logprob, tokens_of, weights_in
 
 
@@ -20,6 +20,7 @@ class FakeEngine(Vllm):
         self.says: dict[str, Callable[[str], str]] = {}
         self.weights: dict[str, str] = {BASE: BASE}
         self.asked: list[dict[str, Any]] = []
+        self.scored = 0
         self.down = False
         self.on_chat: Callable[[int], None] = _quiet
         """Called with the number of each question, from 1; it may change or raise anything."""
@@ -59,7 +60,13 @@ class FakeEngine(Vllm):
         yield {"choices": [{"delta": {}, "finish_reason": self.finish_reason}]}
         yield {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": len(text.split())}}
 
-    async def choose(self, model: str, messages: ModelMessages, choices: Sequence[str]) -> str:
+    async def choose(
+        self,
+        model: str,
+        messages: ModelMessages,
+        choices: Sequence[str],
+        urgency: Urgency = Urgency.NOW,
+    ) -> str:
         self._check(model)
         return self.chooses(messages[-1]["content"], choices)
 
@@ -71,8 +78,15 @@ class FakeEngine(Vllm):
         self._check(BASE)
         return tokens_of(text)
 
-    async def logprobs(self, model: str, prompt: list[int], answer: list[int]) -> list[float]:
+    async def logprobs(
+        self,
+        model: str,
+        prompt: list[int],
+        answer: list[int],
+        urgency: Urgency = Urgency.NOW,
+    ) -> list[float]:
         self._check(model)
+        self.scored += 1
         return [logprob(self.weights[model], token) for token in answer]
 
     def _check(self, model: Any) -> None:

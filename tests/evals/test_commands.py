@@ -67,6 +67,29 @@ def test_run_list_and_show(room: Room, engine: StandInEngine) -> None:
 
 
 @ON_SQLITE
+def test_a_second_run_is_known_from_the_first_unless_told_otherwise(
+    room: Room, engine: StandInEngine
+) -> None:
+    room.add_tickets(3)
+    command("run", "--adapter", "base")
+    asked = len(engine.asked)
+    assert "3 of 3 answers were known from earlier exams." in command("run", "--adapter", "base")
+    assert len(engine.asked) == asked
+    assert "were known" not in command("run", "--adapter", "base", "--no-cache")
+    assert len(engine.asked) == asked + 3
+    assert [one["cached"] for one in as_json("list")] == [0, 3, 0]
+
+
+@ON_SQLITE
+def test_steadiness_asks_twice_and_compares(room: Room, engine: StandInEngine) -> None:
+    room.add_tickets(3)
+    found = as_json("steadiness", "--adapter", "base", "--tickets", "2")
+    assert (found["tickets"], found["differ"], found["mean_logprob_difference"]) == (2, 0, 0.0)
+    assert len(engine.asked) == 4
+    assert "0 of 2 answers change" in command("steadiness", "--adapter", "base", "--tickets", "2")
+
+
+@ON_SQLITE
 def test_compare_keeps_a_decision_and_promotes_nothing(room: Room, engine: StandInEngine) -> None:
     room.add_tickets(8)
     candidate = room.publish("one")

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from evals import results, run, scores
+from evals import asking, results, run, scores
 from feedback import exams, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Unavailable
@@ -13,6 +13,7 @@ from feedback.settings import feedback_settings
 from feedback.tables import EvalRun
 from service import answering
 from service.probe import ProbeFailed
+from service.vllm import Urgency
 from tests.evals.conftest import ON_SQLITE, Room, examine, reference_answer, sit
 from tests.stand_in_engine import BASE, logprob, tokens_of
 
@@ -106,7 +107,9 @@ def test_an_adapter_that_is_not_what_was_trained_sits_no_exam(room: Room) -> Non
         assert exams.runs(session, room.assistant) == []
 
 
-async def _as_base(model: str, prompt: list[int], answer: list[int]) -> list[float]:
+async def _as_base(
+    model: str, prompt: list[int], answer: list[int], urgency: Urgency = Urgency.NOW
+) -> list[float]:
     return [logprob(BASE, token) for token in answer]
 
 
@@ -182,7 +185,9 @@ def test_what_nobody_foresaw_is_kept_with_its_ticket(
 def test_a_reference_that_cannot_be_scored_keeps_its_answer(room: Room) -> None:
     room.add_tickets(1)
 
-    async def never(model: str, prompt: list[int], answer: list[int]) -> list[float]:
+    async def never(
+        model: str, prompt: list[int], answer: list[int], urgency: Urgency = Urgency.NOW
+    ) -> list[float]:
         return [-math.inf for _ in answer]
 
     room.engine.logprobs = never  # type: ignore[method-assign]
@@ -206,7 +211,7 @@ def test_concurrency_is_bounded(room: Room) -> None:
         return await answering.answer(*arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "answer", counted)
+        patch.setattr(asking, "answer", counted)
         sit(room, None)
     assert max(at_once) == 2
 
