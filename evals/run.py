@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from anyio import Lock, create_task_group, to_thread
 from sqlalchemy import Engine as Database
 
-from evals import results, scores
+from evals import judging, results, scores
 from evals.gate import Verdict, confirm, decide
 from evals.patience import Patience
 from evals.scores import Scored, Subject
@@ -92,6 +92,7 @@ async def examine(
     settings = settings or evals_settings()
     exam = _Exam(swaps, database, assistant, progress, settings, sealed)
     ours, theirs = await exam.sit([candidate, live], cycle_id)
+    await judging.judge_if_set(database, assistant, ours, theirs, settings)
 
     def store() -> Decision:
         with writing(database) as session:
