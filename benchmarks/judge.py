@@ -12,8 +12,11 @@ the same figure as without the bias. Through the real HTTP client, the real read
 import argparse
 import asyncio
 import json
+import os
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,10 +28,10 @@ from evals import calibration, judge, preferences
 from evals.calibration import Share, Verdict, figures, share
 from evals.settings import EvalsSettings
 from feedback import draws
-from feedback.exam_tables import Choice
 from feedback.judgements import Preferred, Why
 from feedback.redaction import Redactor
 from feedback.tables import now
+from tests.engine_process import running_engine
 from tests.scripted_judge import ScriptedJudge, longer, placed, scripted_judge
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "pref_llmbar.jsonl"
@@ -36,6 +39,7 @@ RESULT = Path(__file__).parent / "results" / "2026-11-24-judge.json"
 COLUMNS = {"question": "prompt", "preferred": "chosen", "other": "rejected"}
 BIASES = ((0.0, "A"), (0.2, "A"), (0.5, "A"), (0.8, "A"), (0.3, "B"))
 SEEDS = 5
+AT_ONCE = 8
 
 
 def judged(settings: EvalsSettings, pairs: Sequence[Preferred]) -> list[Verdict]:
@@ -43,14 +47,9 @@ def judged(settings: EvalsSettings, pairs: Sequence[Preferred]) -> list[Verdict]
 
     async def go() -> list[Verdict]:
         async with judge.opened(settings, Redactor({})) as asked:
-            return await calibration.check(asked, pairs, settings.judge_concurrency, _tell)
+            return await calibration.check(asked, pairs, settings.judge_concurrency)
 
     return asyncio.run(go())
-
-
-def _tell(done: int, total: int, eta_seconds: float | None) -> None:
-    if done % 20 == 0:
-        print(f"  {done}/{total}, {eta_seconds or 0:.0f} s left", flush=True)
 
 
 def once(verdicts: Sequence[Verdict]) -> Share:
@@ -141,18 +140,24 @@ def found_and_removed(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def served(pairs: Sequence[Preferred], most: int) -> dict[str, Any]:
-    """The embedded model through our own engine, on pairs drawn by hash."""
-    from tests.engine_process import running_engine
-
+def served(pairs: Sequence[Preferred], most: int, minutes: float, at: str | None) -> dict[str, Any]:
+    """The embedded model through our own engine: pairs drawn by hash, as many as the time allows."""
     drawn = sorted(pairs, key=lambda pair: draws.drawn(f"served {pair.key}"))[:most]
-    with tempfile.TemporaryDirectory() as folder, running_engine(Path(folder)) as engine:
-        settings = settings_of(f"{engine.url}/v1", "base", engine.api_key)
-        verdicts = judged(settings, drawn)
+    verdicts: list[Verdict] = []
+    with ExitStack() as stack:
+        url, key = at or "", os.environ.get("SERVICE_ENGINE_API_KEY", "")
+        if not at:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            engine = stack.enter_context(running_engine(folder))
+            url, key = engine.url, engine.api_key
+        until = time.monotonic() + 60 * minutes
+        while len(verdicts) < len(drawn) and time.monotonic() < until:
+            some = drawn[len(verdicts) :][:AT_ONCE]
+            verdicts += judged(settings_of(f"{url}/v1", "base", key, AT_ONCE), some)
+            print(f"  {len(verdicts)}/{len(drawn)}", flush=True)
     row = told(verdicts)
-    row["replies"] = {str(why): sum(each.judged.why == why for each in verdicts) for why in Why}
-    chosen = [e for e in verdicts if e.judged.choice not in (None, Choice.TIE)]
-    row["chose_ours"] = sum(e.judged.choice == Choice.CANDIDATE for e in chosen)
+    row["pairs_drawn"] = len(drawn)
+    row["whys"] = {why.name: sum(each.judged.why == why for each in verdicts) for why in Why}
     print(line("embedded model", row), flush=True)
     return row
 
@@ -160,25 +165,24 @@ def served(pairs: Sequence[Preferred], most: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--engine", type=int, metavar="PAIRS", help="also the embedded model")
+    parser.add_argument("--minutes", type=float, default=60, help="at most, for the engine's part")
+    parser.add_argument("--at", metavar="URL", help="an engine that runs already")
+    parser.add_argument("--only-engine", action="store_true", help="keep the scripted figures")
     parser.add_argument("--out", type=Path, default=RESULT)
     asked = parser.parse_args()
     if not DATA.exists():
         raise SystemExit(f"There is no {DATA.name} in ../shared/data; nothing was measured.")
     pairs = preferences.load(DATA, COLUMNS)
     result: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out.exists() else {}
-    rows = scripted(pairs)
-    command = "python -m benchmarks.judge" + (f" --engine {asked.engine}" if asked.engine else "")
-    result |= {
-        "command": command,
-        "measured_at": now().isoformat(timespec="seconds"),
-        "machine": machine(),
-        "pairs": len(pairs),
-        "scripted": rows,
-        "summary": found_and_removed(rows),
-    }
-    print(json.dumps(result["summary"], indent=2))
+    result |= {"machine": machine(), "pairs": len(pairs), "measured_at": now().isoformat()[:19]}
+    if not asked.only_engine:
+        rows = scripted(pairs)
+        result |= {"command": "python -m benchmarks.judge", "scripted": rows}
+        result["summary"] = found_and_removed(rows)
+        print(json.dumps(result["summary"], indent=2))
     if asked.engine:
-        result["embedded_model"] = served(pairs, asked.engine)
+        row = served(pairs, asked.engine, asked.minutes, asked.at)
+        result["embedded_model"] = {"command": f"… --engine {asked.engine}", **row}
     asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
