@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -182,7 +183,7 @@ def main() -> None:
         print(json.dumps(result["summary"], indent=2))
     if asked.engine:
         row = served(pairs, asked.engine, asked.minutes, asked.at)
-        result["embedded_model"] = {"command": f"… --engine {asked.engine}", **row}
+        result["embedded_model"] = {"command": " ".join(sys.argv[1:]), **row}
     asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
