@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from sqlmodel import Session
 
-from evals import render, report, run, scores, steadiness
+from evals import judge_commands, render, report, run, scores, steadiness
 from evals.asking import Asking
 from evals.settings import EvalsSettings, evals_settings
 from feedback import adapters, assistants, decisions, exams, looks
@@ -58,6 +58,7 @@ app = typer.Typer(
 )
 decisions_app = typer.Typer(no_args_is_help=True, help="What the gate said, refusals included.")
 app.add_typer(decisions_app, name="decisions")
+app.add_typer(judge_commands.app, name="judge")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")]
 CacheOption = Annotated[

@@ -13,7 +13,7 @@ from anyio import Lock, to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from evals import cache, scores, steadiness
+from evals import cache, judging, scores, steadiness
 from evals.asking import Asking, Question, in_pool, measured, reason
 from evals.deciding import decide_on
 from evals.scores import Subject
@@ -135,6 +135,7 @@ async def examine(
     exam = _Exam(swaps, database, assistant, progress, settings, sealed)
     ours, theirs = await exam.sit([candidate, live], cycle_id)
     batching = await exam.steadiness()
+    await judging.judge_if_set(database, assistant, ours, theirs, settings)
 
     def store() -> Decision:
         with writing(database) as session:

@@ -28,6 +28,7 @@ from feedback.desk_tables import Handover, Recheck, Review, ReviewVerdict
 from feedback.erased_files import hash_of, row_hash
 from feedback.erasures import PENDING, added, without_pending
 from feedback.errors import Invalid
+from feedback.exam_tables import Judgement
 from feedback.swap_tables import TicketProposal
 from feedback.tables import (
     Adapter,
@@ -273,6 +274,11 @@ class _Taken:
             .values(text="", error=failed, cache_key=None)  # no later exam takes it
         )
         self.emptied["exam_answer"] += session.exec(emptied).rowcount
+        judged = or_(
+            col(Judgement.candidate_answer_id).in_(answers),
+            col(Judgement.live_answer_id).in_(answers),
+        )
+        self._delete("judgement", Judgement, judged)
 
     # What they said, and what was said of it
 

@@ -101,7 +101,7 @@ def _import(
     agent: str,
     dry_run: bool,
 ) -> None:
-    columns = _parsed(mapping or [])
+    columns = parsed_mapping(mapping or [])
     with _bar() as bar, writing() as session:
         owner = assistants.only(session, assistant)
         task = bar.add_task(file.name)
@@ -124,7 +124,8 @@ def _import(
         say(f"Columns not used: {', '.join(result.unused_columns)}.")
 
 
-def _parsed(mapping: list[str]) -> dict[str, str]:
+def parsed_mapping(mapping: list[str]) -> dict[str, str]:
+    """What `--map` said, as field to column; Invalid where it cannot be read."""
     columns = {}
     for pair in mapping:
         field, equals, column = pair.partition("=")

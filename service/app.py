@@ -25,6 +25,7 @@ from service import (
     feedback_api,
     gate_api,
     holds_api,
+    judge_api,
     openai_api,
     operator_api,
     people_api,
@@ -74,6 +75,7 @@ DOORS = (
     holds_api,
     erasure_api,
     prune_api,  # before the operators', where /v1/adapters/{name} would take its path
+    judge_api,
     operator_api,
     people_api,
     trial_api,

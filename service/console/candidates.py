@@ -16,6 +16,8 @@ from feedback import (
     decisions,
     exams,
     influence,
+    judge_figures,
+    judgements,
     lineage,
     promotions,
     trials,
@@ -23,6 +25,7 @@ from feedback import (
 from feedback.database import reading, writing
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
+from feedback.judgements import Tally
 from feedback.tables import Adapter, Cycle, CycleState, Decision, Promotion, Ticket
 from service.console import charts, forms
 from service.console.charts import Bar
@@ -121,6 +124,7 @@ def show(
         context = {
             "adapter": adapter,
             "verdict": _verdict(session, decision, pairs) if decision else None,
+            "judges": _judges(session, here, decision) if decision else [],
             "cycle": _cycle_of(session, adapter),
             "swap": adapters.last_swap(session, adapter),
             **_standing(session, here, adapter),
@@ -288,6 +292,23 @@ def _kinds(said: Said) -> list[str]:
     """Which kinds of rules an answer breaks; the scores' reasons begin alike."""
     return [
         "must" if reason.startswith("It does not say") else "must not" for reason in said.broken
+    ]
+
+
+def _judges(session: Session, here: Seat, decision: Decision) -> list[tuple[Tally, list[str]]]:
+    """What each judging model made of the answers, and how far people can trust it, in sentences."""
+    checks = judgements.latest_checks(session, here.desk)
+    return [
+        (
+            tally,
+            [
+                sentence
+                for row in checks
+                if row.judge == tally.judge
+                for sentence in judge_figures.sentences(row)
+            ],
+        )
+        for tally in judgements.tallies(session, decision)
     ]
 
 

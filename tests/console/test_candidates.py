@@ -1,5 +1,6 @@
 """Looking at candidates, and deciding on them."""
 
+import html
 import json
 import re
 
@@ -7,8 +8,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from feedback import adapter_commands, adapters, audit, cycles
+from feedback import adapter_commands, adapters, audit, cycles, decisions, judgements
 from feedback.database import reading, writing
+from feedback.exam_tables import Choice
+from feedback.judgements import Why
 from tests.console.trained import Trained, add_tickets, shop_of, teach, train
 from tests.feedback.said import corrected
 from tests.service.conftest import Shop
@@ -171,3 +174,48 @@ def test_what_moved_a_candidate_is_told_wherever_an_operator_looks(
     assert told[0]["tickets"] and told[0]["authors"]
     run = CliRunner().invoke(adapter_commands.app, ["influences", trained.adapter.name, "--json"])
     assert json.loads(run.stdout)[0]["chosen"] == told[0]["chosen"]
+
+
+def judge(shop: Shop, trained: Trained, choices: list[tuple[Choice | None, Why]]) -> None:
+    """A judge's word on the first tickets."""
+    with writing(shop.database) as session:
+        decision = decisions.get(session, trained.decision.id)
+        both = judgements.left(session, *decisions.runs_of(session, decision), "solomon")
+        for each, (choice, why) in zip(both, choices, strict=False):
+            judgements.keep(session, each, "solomon", choice, why)
+
+
+FIGURES = {
+    "asked": 60, "scored": 58, "ties": 20, "position_driven": 15, "unreadable": 2, "kappa": 0.31,
+    "agreement": {"found": 30, "of": 38, "value": 0.789, "low": 0.637, "high": 0.889},
+    "first_among_contradictions": {"found": 12, "of": 15, "value": 0.8, "low": 0.55, "high": 0.93},
+    "pull": 0.16, "pull_low": 0.02, "pull_high": 0.28,
+}  # fmt: skip
+
+
+def test_the_page_and_the_api_tell_what_the_judge_said_and_how_far_it_agrees_with_people(
+    olga: httpx.Client, shop: Shop, trained: Trained
+) -> None:
+    assert "What the judge" not in olga.get(page_of(trained)).text
+    ours, place, nothing = (
+        (Choice.CANDIDATE, Why.SAME), (Choice.TIE, Why.FIRST), (None, Why.UNREADABLE)
+    )  # fmt: skip
+    judge(shop, trained, [ours, ours, place, nothing])
+    shown = olga.get(page_of(trained)).text
+    assert "Nobody has checked this judge against people" in shown
+    assert "On average 0.83" in shown and "on 1 of them only the place decided" in shown
+    with writing(shop.database) as session:
+        judgements.keep_check(session, shop_of(session), "solomon", "votes", 38, 30, FIGURES)
+    shown = olga.get(page_of(trained)).text
+    assert "solomon agrees with people on 79 % of 38 pairs" in shown
+    assert "chose what was shown first in 80 %" in shown
+    path = f"/v1/decisions/{trained.decision.id}/judgements"
+    with shop.client("operator") as api:
+        assert api.get(path).json() == [
+            {"judge": "solomon", "candidate": 2, "live": 0, "ties": 1, "position_driven": 1,
+             "unscored": 1, "score": 2.5 / 3}
+        ]  # fmt: skip
+        [told] = api.get("/v1/judge-checks").json()
+        assert api.get("/v1/decisions/nobodys/judgements").status_code == 404
+    assert (told["pairs"], told["agreed"], told["source"]) == (38, 30, "votes")
+    assert all(sentence in html.unescape(shown) for sentence in told["sentences"])

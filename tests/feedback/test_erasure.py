@@ -22,10 +22,12 @@ from feedback import (
     conversations,
     cycles,
     datasets,
+    decisions,
     erased_files,
     erasing,
     erasure,
     erasures,
+    judgements,
     lineage,
     prune,
     search,
@@ -37,7 +39,9 @@ from feedback.audit import Actor
 from feedback.database import reading, writing
 from feedback.erased_files import row_hash
 from feedback.errors import Invalid, NotFound
+from feedback.exam_tables import Choice
 from feedback.exports import export
+from feedback.judgements import Why
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Assistant,
@@ -112,6 +116,24 @@ def test_nothing_is_left_in_any_column_any_artifact_or_the_databases_own_files(
     told = row.certificate["search"]
     assert told["in_database"] == told["in_files"] == []
     assert told["texts"] > 5 and told["names"] == 1 and told["files_searched"] > 5
+
+
+def test_what_a_judge_said_of_their_ticket_goes_and_of_others_stays(
+    database_engine: Engine, shop: Shop
+) -> None:
+    with writing(database_engine) as session:
+        [decision] = session.exec(select(Decision))
+        runs = decisions.runs_of(session, decision)
+        both = judgements.left(session, *runs, "solomon")
+        assert len(both) == 2
+        for each in both:
+            judgements.keep(session, each, "solomon", Choice.TIE, Why.TIE)
+    row = erased(database_engine, shop)
+    with reading(database_engine) as session:
+        assert len(judgements.of_runs(session, *runs)) == 1
+        assert judgements.left(session, *runs, "another")[0].ticket.external_id == "hats"
+        assert len(judgements.left(session, *runs, "another")) == 1
+    assert row.certificate["removed"]["judgement"] == 1
 
 
 def test_everybody_else_keeps_every_word(database_engine: Engine, shop: Shop) -> None:

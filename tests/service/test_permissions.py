@@ -67,6 +67,8 @@ EXPECTED = {
     "GET /v1/cycles/{cycle_id}": STAFF,
     "POST /v1/cycles/{cycle_id}/stop": OPERATORS,
     "GET /v1/decisions": STAFF,
+    "GET /v1/decisions/{decision_id}/judgements": STAFF,
+    "GET /v1/judge-checks": STAFF,
     "GET /v1/datasets": STAFF,
     "GET /v1/datasets/{name}/diff/{newer}": STAFF,
     "GET /v1/near-copies": OPERATORS,
