@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from sqlmodel import Session
 
-from evals import render, report, run, scores
+from evals import forgetting_commands, render, report, run, scores
 from feedback import adapters, assistants, decisions, exams, tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
@@ -59,6 +59,9 @@ app.add_typer(decisions_app, name="decisions")
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")]
 T = TypeVar("T")
 Call = Callable[[HotSwap, run.Progress], Awaitable[T]]
+
+
+app.command("forgetting", epilog=forgetting_commands.EPILOG)(forgetting_commands.show)
 
 
 @app.command(

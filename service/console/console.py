@@ -13,10 +13,12 @@ from service.console import (
     cycles,
     datasets,
     erasures,
+    forgetting,
     history,
     holds,
     home,
     inbox,
+    incidents,
     learned,
     live,
     openid,
@@ -56,9 +58,11 @@ PAGES = (
     settings,
     inbox,
     conversation,
+    incidents,
     review,
     learned,
     agreement,
+    forgetting,
 )
 
 
