@@ -255,11 +255,10 @@ def _newest(assistant: Assistant, *where: Any, first: Any = None) -> Subquery:
 
     `first`: an expression by which they are put in order before their time.
     """
-    order = [col(Recheck.finished_at).desc(), col(Recheck.id).desc()]
-    place = func.row_number().over(
-        partition_by=col(Recheck.feedback_id),
-        order_by=[*([] if first is None else [first]), *order],
-    )
+    order: list[Any] = [col(Recheck.finished_at).desc(), col(Recheck.id).desc()]
+    if first is not None:
+        order.insert(0, first)
+    place = func.row_number().over(partition_by=col(Recheck.feedback_id), order_by=order)
     return (
         select(Recheck.id, Recheck.feedback_id, place.label("place"))
         .where(Recheck.assistant_id == assistant.id, col(Recheck.state).in_(SEEN), *where)

@@ -1,6 +1,6 @@
 """An answer that harmed: anybody on the staff reports it, an operator makes it a ticket on the same page."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -28,7 +28,7 @@ def show(request: Request, here: OfStaff, message_id: str) -> HTMLResponse:
         answer, conversation = judging.message_here(session, here, message_id)
         if answer.speaker != Speaker.ASSISTANT:
             raise Invalid("Only an answer of the bot can be an incident.")
-        context = {
+        context: dict[str, Any] = {
             "answer": answer,
             "conversation": conversation,
             "context": proposals.context_of(session, answer),
@@ -36,8 +36,7 @@ def show(request: Request, here: OfStaff, message_id: str) -> HTMLResponse:
             "known": proposals.of_answer(session, answer),
             "adapter": adapters.by_id(session, answer.adapter_id),
         }
-    choices = {"reasons": list(FlagReason), "expectations": list(Expects)}
-    return page(request, here, "incident.html", **choices, **context)
+    return page(request, here, "incident.html", reasons=list(FlagReason), **context)
 
 
 @router.post("/messages/{message_id}/incident")
