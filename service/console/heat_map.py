@@ -13,6 +13,8 @@ from service.console.charts import drawing
 STEPS = 5
 """So many shades, from the least to the most."""
 LABEL, CELL, ROW, TOP = 190, 86, 38, 46
+FEWEST = 8
+"""There is room for so many columns, so that a cell is as large with few of them."""
 LONGEST = 26
 """Characters of a label; the rest is in its title."""
 
@@ -34,7 +36,7 @@ def heat_map(
     squares: Mapping[tuple[str, str], Square],
 ) -> Markup:
     """The drawing; a row and column without a square stay empty. `squares`: by row and column."""
-    width = LABEL + CELL * len(columns) + 4
+    width = LABEL + CELL * max(FEWEST, len(columns)) + 4
     height = TOP + ROW * len(rows) + 4
     body = [_label(LABEL + CELL * (at + 0.5), TOP - 12, each, "middle", 12)
             for at, each in enumerate(columns)]  # fmt: skip

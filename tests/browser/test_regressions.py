@@ -97,6 +97,7 @@ def test_forgetting_is_drawn_told_and_fits_a_narrow_screen(
     expect(page.get_by_role("table", name="").first).to_be_visible()
     in_both_lights(page, accessible)
     page.get_by_text("The same as a table").first.click()
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "forgetting")
     page.get_by_role("link", name="Who learned it first").click()
     in_both_lights(page, accessible)
