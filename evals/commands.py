@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from sqlmodel import Session
 
-from evals import judge_commands, render, report, run, scores, steadiness
+from evals import forgetting_commands, judge_commands, render, report, run, scores, steadiness
 from evals.asking import Asking
 from evals.settings import EvalsSettings, evals_settings
 from feedback import adapters, assistants, decisions, exams, looks
@@ -71,6 +71,9 @@ CacheOption = Annotated[
 ]
 T = TypeVar("T")
 Call = Callable[[HotSwap, run.Progress], Awaitable[T]]
+
+
+app.command("forgetting", epilog=forgetting_commands.EPILOG)(forgetting_commands.show)
 
 
 @app.command(

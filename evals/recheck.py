@@ -14,7 +14,7 @@ from sqlalchemy import Engine as Database
 
 from evals import scores
 from evals.settings import EvalsSettings, evals_settings
-from feedback import adapters, assistants, conversations, learned, taught
+from feedback import adapters, assistants, conversations, rechecks, taught
 from feedback.assistants import Sampling
 from feedback.database import reading, writing
 from feedback.desk_tables import Recheck, RecheckState
@@ -65,7 +65,7 @@ async def recheck(
 
 def _prepare(database: Database, asked: Recheck) -> Question:
     with reading(database) as session:
-        feedback = learned.get(session, asked.feedback_id)
+        feedback = rechecks.get(session, asked.feedback_id)
         message = session.get_one(Message, feedback.message_id)
         conversation = session.get_one(Conversation, message.conversation_id)
         assistant = session.get_one(Assistant, conversation.assistant_id)
@@ -85,9 +85,7 @@ def _prepare(database: Database, asked: Recheck) -> Question:
 
 def _fail(database: Database, asked: Recheck, question: Question, reason: str) -> Recheck:
     with writing(database) as session:
-        return learned.finish_recheck(
-            session, asked, RecheckState.FAILED, question.adapter, text=reason
-        )
+        return rechecks.finish(session, asked, RecheckState.FAILED, question.adapter, text=reason)
 
 
 def _keep(
@@ -100,8 +98,8 @@ def _keep(
         alike = now is not None and now >= settings.fixed_chrf
         if alike and set(NUMBER.findall(taught)) <= set(NUMBER.findall(text)):
             state = RecheckState.FIXED
-        elif learned.was_fixed(session, question.feedback.id):
+        elif rechecks.was_fixed(session, question.feedback.id):
             state = RecheckState.REGRESSED
         else:
             state = RecheckState.NOT_YET
-        return learned.finish_recheck(session, asked, state, question.adapter, text, now, before)
+        return rechecks.finish(session, asked, state, question.adapter, text, now, before)

@@ -15,6 +15,7 @@ from feedback import (
     give_commands,
     hold_commands,
     key_commands,
+    learned_commands,
     lineage,
     redact_commands,
 )
@@ -63,6 +64,7 @@ app.add_typer(sites_app, name="sites")
 app.add_typer(audit_app, name="audit")
 app.add_typer(desk_app, name="desk")
 app.add_typer(erasure_commands.app, name="erasures")
+app.command("learned", epilog=learned_commands.EPILOG)(learned_commands.show)
 app.command("erase", epilog=erasure_commands.ERASE_EXAMPLES)(erasure_commands.erase)
 app.command("lineage", epilog=erasure_commands.LINEAGE_EXAMPLES)(erasure_commands.show_lineage)
 app.command("redact", epilog=redact_commands.EPILOG)(redact_commands.redact)

@@ -15,6 +15,7 @@ from feedback import (
     handovers,
     inbox,
     learned,
+    rechecks,
     reliability,
     reviews,
     search,
@@ -247,8 +248,8 @@ def recheck(
 ) -> None:
     """Ask a correction's question again of what is live; the loop does it within seconds."""
     with writing() as session:
-        row = learned.get(session, feedback_id)
-        learned.request_recheck(session, row, "command line")
+        row = rechecks.get(session, feedback_id)
+        rechecks.request(session, row, "command line")
         about = conversations.message(session, row.message_id)
         conversation = conversations.get(session, about.conversation_id)
         _note(session, audit.here().name, "feedback.recheck", conversation)

@@ -212,7 +212,10 @@ class RecheckState(StrEnum):
 class Recheck(SQLModel, table=True):
     """A correction's question asked again of what was live then, and how close the answer came."""
 
-    __table_args__ = (Index("ix_recheck_newest", "feedback_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_recheck_newest", "feedback_id", "created_at", "id"),
+        Index("ix_recheck_finished", "assistant_id", "finished_at"),
+    )
 
     id: str = columns.key()
     assistant_id: str = columns.ref("assistant.id")

@@ -1,16 +1,16 @@
 """What became of a person's corrections: in which datasets, learned by which adapters, right by now?
 
-A recheck asks a correction's question again of what is live; the loop does that (evals/recheck.py).
+rechecks.py says what the bot said when it was asked again; here it is put beside what was taught.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlmodel import Session, col, func, select
 
+from feedback import rechecks
 from feedback.desk_tables import Recheck, RecheckState
 from feedback.disputes import Withheld, withheld
-from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import (
     Adapter,
     AdapterDataset,
@@ -19,14 +19,10 @@ from feedback.tables import (
     Dataset,
     DatasetItem,
     Feedback,
-    FeedbackKind,
     FeedbackState,
     ItemSource,
     Message,
-    now,
 )
-
-TEACHING = (FeedbackKind.CORRECTION, FeedbackKind.DEMONSTRATION)
 
 
 @dataclass
@@ -39,6 +35,9 @@ class Learned:
     datasets: list[Dataset] = field(default_factory=list)
     adapters: list[Adapter] = field(default_factory=list)
     recheck: Recheck | None = None
+    """The one that counts: of what is live, else the newest; one that failed only where there is no other."""
+    is_pending: bool = False
+    """Whether it is being checked right now."""
     withheld: Withheld | None = None
     """Why it does not teach, when another reviewer of the answer did not agree."""
 
@@ -49,15 +48,19 @@ def by_author(
     author: str | None,
     before: str | None = None,
     limit: int = 50,
+    state: RecheckState | None = None,
 ) -> list[Learned]:
-    """Corrections and demonstrations of one person (None: everybody), newest first."""
+    """Corrections and demonstrations of one person (None: everybody), newest first.
+
+    `state`: only those of which the recheck that counts ended so.
+    """
     query = (
         select(Feedback, Message)
         .join(Message, col(Message.id) == Feedback.message_id)
         .join(Conversation, col(Conversation.id) == Message.conversation_id)
         .where(
             Conversation.assistant_id == assistant.id,
-            col(Feedback.kind).in_(TEACHING),
+            col(Feedback.kind).in_(rechecks.CORRECTIONS),
             Feedback.state == FeedbackState.ACTIVE,
         )
         .order_by(col(Feedback.id).desc())
@@ -67,8 +70,26 @@ def by_author(
         query = query.where(Feedback.author == author)
     if before is not None:
         query = query.where(col(Feedback.id) < before)
-    found = session.exec(query).all()
-    questions = _questions(session, [message for _, message in found])
+    if state is not None:
+        that_count = rechecks.standing(session, assistant)
+        query = (
+            query.join(that_count, that_count.c.feedback_id == Feedback.id)
+            .join(Recheck, col(Recheck.id) == that_count.c.id)
+            .where(that_count.c.place == 1, Recheck.state == state)
+        )
+    return _whole(session, assistant, session.exec(query).all())
+
+
+def of_word(session: Session, assistant: Assistant, feedback: Feedback) -> Learned:
+    """The same of one correction."""
+    message = session.get_one(Message, feedback.message_id)
+    return _whole(session, assistant, [(feedback, message)])[0]
+
+
+def _whole(
+    session: Session, assistant: Assistant, found: Sequence[tuple[Feedback, Message]]
+) -> list[Learned]:
+    questions = questions_of(session, [message for _, message in found])
     out = withheld(session, assistant, found)
     learned = {
         feedback.id: Learned(
@@ -77,11 +98,12 @@ def by_author(
         for feedback, message in found
     }
     _add_lineage(session, learned)
-    _add_rechecks(session, learned)
+    _add_rechecks(session, assistant, learned)
     return list(learned.values())
 
 
-def _questions(session: Session, messages: list[Message]) -> dict[str, str]:
+def questions_of(session: Session, messages: list[Message]) -> dict[str, str]:
+    """By message: what the customer had asked."""
     asked = {message.id: message.reply_to_id or message.id for message in messages}
     query = select(Message.id, Message.text).where(col(Message.id).in_(list(asked.values())))
     texts = dict(session.exec(query).all())
@@ -106,14 +128,22 @@ def _add_lineage(session: Session, learned: dict[str, Learned]) -> None:
             one.adapters.append(adapter)
 
 
-def _add_rechecks(session: Session, learned: dict[str, Learned]) -> None:
+def _add_rechecks(session: Session, assistant: Assistant, learned: dict[str, Learned]) -> None:
+    that_count = rechecks.that_count(session, assistant, list(learned))
     rows = session.exec(
         select(Recheck)
-        .where(col(Recheck.feedback_id).in_(list(learned)))
+        .where(
+            col(Recheck.feedback_id).in_(list(learned)),
+            col(Recheck.state).in_([RecheckState.REQUESTED, RecheckState.FAILED]),
+        )
         .order_by(col(Recheck.created_at), col(Recheck.id))
     )
-    for recheck in rows:
-        learned[recheck.feedback_id].recheck = recheck
+    for row in rows:
+        one = learned[row.feedback_id]
+        one.is_pending = one.is_pending or row.state == RecheckState.REQUESTED
+        one.recheck = row
+    for ident, recheck in that_count.items():
+        learned[ident].recheck = recheck
 
 
 def counts(session: Session, assistant: Assistant, author: str | None) -> dict[str, int]:
@@ -124,7 +154,7 @@ def counts(session: Session, assistant: Assistant, author: str | None) -> dict[s
         .join(Conversation, col(Conversation.id) == Message.conversation_id)
         .where(
             Conversation.assistant_id == assistant.id,
-            col(Feedback.kind).in_(TEACHING),
+            col(Feedback.kind).in_(rechecks.CORRECTIONS),
             Feedback.state == FeedbackState.ACTIVE,
         )
     )
@@ -138,121 +168,11 @@ def counts(session: Session, assistant: Assistant, author: str | None) -> dict[s
         .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
         .where(col(ItemSource.feedback_id).in_(select(ids.c.id)))
     ).one()
-    newest = (
-        select(Recheck.feedback_id, func.max(Recheck.id).label("id"))
-        .where(col(Recheck.feedback_id).in_(select(ids.c.id)))
-        .group_by(col(Recheck.feedback_id))
-        .subquery()
-    )
+    that_count = rechecks.standing(session, assistant)
     states = session.exec(
         select(Recheck.state, func.count())
-        .join(newest, newest.c.id == Recheck.id)
+        .join(that_count, that_count.c.id == Recheck.id)
+        .where(that_count.c.place == 1, col(Recheck.feedback_id).in_(select(ids.c.id)))
         .group_by(col(Recheck.state))
     )
     return found | {str(state): count for state, count in states}
-
-
-# Rechecks
-
-
-def get(session: Session, feedback_id: str) -> Feedback:
-    """A correction, or NotFound."""
-    found = session.get(Feedback, feedback_id)
-    if found is None:
-        raise NotFound(f"There is no feedback {feedback_id!r}.")
-    return found
-
-
-def request_recheck(session: Session, feedback: Feedback, requested_by: str) -> Recheck:
-    """Ask that a correction's question be asked again; one request at a time."""
-    if feedback.kind not in TEACHING:
-        raise Invalid(
-            f"Only corrections and demonstrations can be checked; this is a {feedback.kind}."
-        )
-    newest = newest_recheck(session, feedback.id)
-    if newest and newest.state == RecheckState.REQUESTED:
-        raise Conflict("This correction is being checked already.")
-    message = session.get_one(Message, feedback.message_id)
-    conversation = session.get_one(Conversation, message.conversation_id)
-    row = Recheck(
-        assistant_id=conversation.assistant_id, feedback_id=feedback.id, requested_by=requested_by
-    )
-    session.add(row)
-    session.flush()
-    return row
-
-
-def newest_recheck(session: Session, feedback_id: str, done: bool = False) -> Recheck | None:
-    """The last recheck of a correction; with `done` the last that came to an end."""
-    query = (
-        select(Recheck)
-        .where(Recheck.feedback_id == feedback_id)
-        .order_by(col(Recheck.created_at).desc(), col(Recheck.id).desc())
-    )
-    if done:
-        query = query.where(Recheck.state != RecheckState.REQUESTED)
-    return session.exec(query).first()
-
-
-def request_rechecks(
-    session: Session, feedback: Iterable[Feedback], requested_by: str, at_most: int
-) -> int:
-    """Ask for the newest of many corrections to be checked; those under way are left alone."""
-    newest = sorted(feedback, key=lambda row: row.id, reverse=True)
-    requested = 0
-    for row in newest:
-        if requested == at_most:
-            break
-        if row.kind in TEACHING and row.state == FeedbackState.ACTIVE:
-            try:
-                request_recheck(session, row, requested_by)
-            except Conflict:
-                continue
-            requested += 1
-    return requested
-
-
-def requested(session: Session, limit: int = 20) -> list[Recheck]:
-    """Rechecks to be done, oldest first."""
-    return list(
-        session.exec(
-            select(Recheck)
-            .where(Recheck.state == RecheckState.REQUESTED)
-            .order_by(col(Recheck.created_at), col(Recheck.id))
-            .limit(limit)
-        )
-    )
-
-
-def is_requested_by(session: Session, assistant: Assistant, requested_by: str) -> bool:
-    """Whether rechecks were ever asked for in this name."""
-    query = select(Recheck.id).where(
-        Recheck.assistant_id == assistant.id, Recheck.requested_by == requested_by
-    )
-    return session.exec(query.limit(1)).first() is not None
-
-
-def was_fixed(session: Session, feedback_id: str) -> bool:
-    """Whether the bot was ever seen to say what this correction taught."""
-    query = select(Recheck.id).where(
-        Recheck.feedback_id == feedback_id, Recheck.state == RecheckState.FIXED
-    )
-    return session.exec(query.limit(1)).first() is not None
-
-
-def finish_recheck(
-    session: Session,
-    recheck: Recheck,
-    state: RecheckState,
-    adapter: Adapter | None,
-    text: str | None = None,
-    chrf: float | None = None,
-    chrf_before: float | None = None,
-) -> Recheck:
-    """Keep what the bot said this time."""
-    recheck = session.get_one(Recheck, recheck.id)
-    recheck.state = state
-    recheck.adapter_id = adapter.id if adapter else None
-    recheck.text, recheck.chrf, recheck.chrf_before = text, chrf, chrf_before
-    recheck.finished_at = now()
-    return recheck

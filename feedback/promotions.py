@@ -9,7 +9,7 @@ import time
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from feedback import adapters, trials
+from feedback import adapters, proposals, trials
 from feedback.database import reading
 from feedback.errors import Conflict
 from feedback.swap_tables import PromotionRequest, RequestState
@@ -133,6 +133,8 @@ def carry_out(session: Session, request_id: str) -> Promotion | None:
         row.rolls_back,
     )
     trials.end_with(session, promotion)
+    if promotion.rolls_back:
+        proposals.after_rollback(session, session.get_one(Assistant, row.assistant_id), promotion)
     row.promotion_id = promotion.id
     _end(row, RequestState.DONE, "Enough engines were seen to compute it.")
     session.add(row)

@@ -93,6 +93,15 @@ class ProposalState(StrEnum):
     DISMISSED = "dismissed"
 
 
+class ProposalOrigin(StrEnum):
+    """Why a ticket was proposed; the same word is then the ticket's origin."""
+
+    INCIDENT = "incident"
+    """A person reported the answer."""
+    ROLLBACK = "rollback"
+    """The adapter that gave it went."""
+
+
 class TicketProposal(SQLModel, table=True):
     """A question that went wrong, proposed for the exam. A person writes the answer it should get."""
 
@@ -102,6 +111,7 @@ class TicketProposal(SQLModel, table=True):
     assistant_id: str = columns.ref("assistant.id")
     message_id: str = Field(foreign_key="message.id", unique=True, max_length=26)
     trial_id: str | None = columns.ref_or_none("trial.id")
+    origin: ProposalOrigin = columns.choice(ProposalOrigin.ROLLBACK)
     why: str = columns.text()
     state: ProposalState = columns.choice(ProposalState.OPEN)
     ticket_id: str | None = columns.ref_or_none("ticket.id")

@@ -4,8 +4,19 @@ from typing import Annotated, Any
 
 import typer
 
-from feedback import assistants, audit, holding_out, tickets
+from feedback import (
+    assistants,
+    audit,
+    conversations,
+    holding_out,
+    incidents,
+    proposals,
+    rechecks,
+    tickets,
+)
+from feedback.audit import Actor
 from feedback.database import reading, writing
+from feedback.errors import NotFound
 from feedback.printing import (
     AssistantOption,
     JsonOption,
@@ -15,7 +26,7 @@ from feedback.printing import (
     say,
     short,
 )
-from feedback.tables import Ticket
+from feedback.tables import Expects, FlagReason, Role, Ticket
 from feedback.taught import chosen_of
 
 app = typer.Typer(no_args_is_help=True, help="Held-out tickets: what candidates are examined on.")
@@ -49,6 +60,7 @@ def _row(ticket: Ticket, whole: bool) -> dict[str, Any]:
         "must_say": ticket.must_say,
         "must_not_say": ticket.must_not_say,
         "sealed": ticket.sealed,
+        "origin": ticket.origin,
         "retired_at": ticket.retired_at,
     }
     return row | ({"context": ticket.context} if whole else {})
@@ -102,3 +114,126 @@ def retire(
         tickets.retire(session, tickets.get(session, owner, name))
         audit.record(session, audit.here(), "ticket.retire", f"ticket {name}", owner.id)
     say(f"Ticket {name!r} is no longer in the exam.")
+
+
+# What went wrong
+
+
+Proposal = Annotated[str, typer.Argument(help="As `tickets proposed` prints it.")]
+By = Annotated[str, typer.Option(help="Who does it.")]
+
+
+@app.command("proposed", epilog=examples("understudy feedback tickets proposed --json"))
+def list_proposed(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """Questions that went wrong: incidents, and what was flagged or corrected before a rollback."""
+    with reading() as session:
+        found = proposals.waiting(session, assistants.only(session, assistant))
+    rows = [
+        {
+            "id": one.proposal.id,
+            "origin": one.proposal.origin,
+            "why": one.proposal.why,
+            "question": _cut(one.context[-1]["content"] if one.context else "", as_json),
+            "answer": _cut(one.answer.text, as_json),
+            "correction": _cut((one.correction and one.correction.text) or "", as_json),
+        }
+        for one in found
+    ]
+    print_records(rows, as_json, nothing="Nothing is proposed.")
+
+
+def _cut(text: str, whole: bool) -> str:
+    return text if whole else short(text)
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback tickets incident 01m832nhwx7xes4yw7kg3dsrcj --reason wrong_fact --by mara"
+    )
+)
+def incident(
+    message_id: Annotated[str, typer.Argument(help="The answer's id.")],
+    reason: Annotated[FlagReason, typer.Option(help="What was wrong.")],
+    by: By,
+    note: Annotated[str, typer.Option(help="For colleagues.")] = "",
+) -> None:
+    """Report an answer that must not be given again: it is flagged, and proposed as a ticket."""
+    with writing() as session:
+        answer = conversations.message(session, message_id)
+        owner = conversations.get(session, answer.conversation_id).assistant_id
+        made = incidents.report(session, answer, reason, by, Role.AGENT, note)
+        actor = Actor(by, "command line")
+        audit.record(
+            session, actor, "incident.report", f"message {answer.id}", owner, reason=reason
+        )
+    say(f"Proposed as {made.id}: understudy feedback tickets accept {made.id} --by {by}")
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback tickets accept 01m832nhwx7xes4yw7kg3dsrcj --by olga "
+        "--reference 'You have 40 days.' --must-not-say 'for ever'"
+    )
+)
+def accept(
+    proposal_id: Proposal,
+    by: By,
+    reference: Annotated[
+        str, typer.Option(help="The answer it should get. None: as an agent corrected it.")
+    ] = "",
+    must_say: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    must_not_say: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    topic: Annotated[str | None, typer.Option(help="None: the conversation's.")] = None,
+    expects: Annotated[Expects, typer.Option(help="What a good assistant does.")] = Expects.ANSWER,
+    assistant: AssistantOption = None,
+) -> None:
+    """Make a proposed ticket one. It, and what is close to it, will never train."""
+    with writing() as session:
+        owner = assistants.only(session, assistant)
+        proposal = proposals.get(session, owner, proposal_id)
+        corrected = proposals.shown(session, proposal).correction
+        text = reference or (corrected.text if corrected else "") or ""
+        wanted = proposals.Wanted(text, must_say, must_not_say, topic, expects)
+        ticket = proposals.accept(session, owner, proposal, wanted, by)
+        subject = f"ticket {ticket.external_id}"
+        audit.record(session, Actor(by, "command line"), "ticket.create", subject, owner.id)
+    say(f"Ticket {ticket.external_id!r} is in the exam.")
+
+
+@app.command(
+    epilog=examples("understudy feedback tickets dismiss 01m832nhwx7xes4yw7kg3dsrcj --by olga")
+)
+def dismiss(proposal_id: Proposal, by: By, assistant: AssistantOption = None) -> None:
+    """A proposed ticket shall be none."""
+    with writing() as session:
+        owner = assistants.only(session, assistant)
+        proposals.dismiss(session, proposals.get(session, owner, proposal_id), by)
+        subject = f"proposed ticket {proposal_id}"
+        audit.record(session, Actor(by, "command line"), "ticket.dismiss", subject, owner.id)
+    say("It will be no ticket.")
+
+
+@app.command(
+    "from-correction",
+    epilog=examples(
+        "understudy feedback tickets from-correction 01m832nhwx7xes4yw7kg3dsrcj --by olga"
+    ),
+)
+def from_correction(
+    feedback_id: Annotated[str, typer.Argument(help="As `understudy feedback learned` prints it.")],
+    by: By,
+    assistant: AssistantOption = None,
+) -> None:
+    """Make a correction a ticket: from the next cycle on it examines instead of teaching."""
+    with writing() as session:
+        owner = assistants.only(session, assistant)
+        word = rechecks.get(session, feedback_id)
+        about = conversations.get(
+            session, conversations.message(session, word.message_id).conversation_id
+        )
+        if about.assistant_id != owner.id:
+            raise NotFound(f"There is no feedback {feedback_id!r} of {owner.name!r}.")
+        ticket = incidents.from_correction(session, owner, word)
+        subject = f"ticket {ticket.external_id}"
+        audit.record(session, Actor(by, "command line"), "ticket.create", subject, owner.id)
+    say(f"Ticket {ticket.external_id!r} is in the exam.")

@@ -13,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 from sqlmodel import Session
 
-from feedback import api_keys, assistants, conversations, learned, staff
+from feedback import api_keys, assistants, conversations, rechecks, staff
 from feedback.audit import Actor
 from feedback.desk_tables import Staff
 from feedback.errors import Denied, Invalid, NotFound, Unauthenticated
@@ -228,7 +228,7 @@ def message_for(session: Session, caller: Caller, message_id: str) -> Message:
 
 def feedback_for(session: Session, caller: Caller, feedback_id: str) -> Feedback:
     """A word on a message in a conversation this caller may see."""
-    row = learned.get(session, feedback_id)
+    row = rechecks.get(session, feedback_id)
     try:
         message_for(session, caller, row.message_id)
     except NotFound:

@@ -3,18 +3,33 @@
 A review is a person's act: over the API that needs a personal key.
 """
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections, learned, reliability, reviews
+from feedback import (
+    audit,
+    conversations,
+    corrections,
+    incidents,
+    learned,
+    news,
+    proposals,
+    rechecks,
+    reliability,
+    reviews,
+)
 from feedback.database import reading, writing
 from feedback.desk_tables import Staff, Verdict
 from feedback.errors import NotFound
-from feedback.tables import Feedback, FeedbackKind, Role
+from feedback.forgetting import By, forgetting
+from feedback.tables import Assistant, Feedback, FeedbackKind, Role, now
 from service.desk_api import note
 from service.desk_shapes import AgreementOut, LearnedOut, NewVerdict, RecheckOut, ReviewOut
+from service.operator_shapes import TicketOut
 from service.permissions import (
     OPERATORS,
     STAFF,
@@ -23,9 +38,12 @@ from service.permissions import (
     assistant_for,
     conversation_for,
     feedback_for,
+    message_for,
     person_of,
 )
+from service.regression_shapes import ForgettingOut, NewIncident, NewsOut, ProgressOut
 from service.shapes import AnswerOut
+from service.trial_shapes import ProposalOut
 
 router = APIRouter(prefix="/v1", tags=["desk"])
 Operator = Annotated[Caller, Depends(allow(*OPERATORS))]
@@ -139,6 +157,70 @@ def list_learned(
         return [LearnedOut.of(one) for one in learned.by_author(session, owner, who, before)]
 
 
+@router.get("/learned/news")
+def read_news(
+    request: Request,
+    caller: OfStaff,
+    assistant: str | None = None,
+    author: Annotated[str | None, Query(description="'me', or a name; none: everybody.")] = "me",
+    since: Annotated[
+        AwareDatetime | None, Query(description="What changed since then; none: in 30 days.")
+    ] = None,
+) -> NewsOut:
+    """Which corrections the bot has learned since then, and which it has lost again."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        who = caller.name if author == "me" else author
+        return NewsOut.of(news.since(session, owner, who, since or now() - timedelta(days=30)))
+
+
+@router.get("/learned/progress")
+def read_progress(
+    request: Request, caller: OfStaff, assistant: str | None = None
+) -> ProgressOut | None:
+    """How many corrections in force were checked against what is live; null before any promotion."""
+    with reading(request.app.state.database) as session:
+        found = rechecks.progress(session, assistant_for(session, caller, assistant))
+        return ProgressOut.of(found) if found else None
+
+
+@router.post("/feedback/{feedback_id}/ticket", status_code=201)
+def make_ticket(request: Request, feedback_id: str, caller: Operator) -> TicketOut:
+    """Make a correction a held-out ticket: from the next cycle on it examines instead of teaching."""
+    with writing(request.app.state.database) as session:
+        row = feedback_for(session, caller, feedback_id)
+        about = conversations.message(session, row.message_id)
+        conversation = conversation_for(session, caller, about.conversation_id)
+        owner = session.get_one(Assistant, conversation.assistant_id)
+        ticket = incidents.from_correction(session, owner, row)
+        note(session, caller, conversation, "ticket.create", feedback=row.id)
+        return TicketOut.of(ticket)
+
+
+@router.post("/messages/{message_id}/incidents", status_code=201)
+def report_incident(
+    request: Request, message_id: str, new: NewIncident, caller: OfStaff
+) -> ProposalOut:
+    """An answer that must not be given again: it is flagged, and proposed as a ticket."""
+    with writing(request.app.state.database) as session:
+        answer = message_for(session, caller, message_id)
+        conversation = conversation_for(session, caller, answer.conversation_id)
+        role = caller.role_at(conversation.assistant_id) or Role.AGENT
+        made = incidents.report(session, answer, new.reason, caller.name, role, new.note)
+        note(session, caller, conversation, "incident.report", reason=str(new.reason))
+        return ProposalOut.of(proposals.shown(session, made))
+
+
+@router.get("/forgetting")
+def read_forgetting(
+    request: Request, caller: OfStaff, assistant: str | None = None, by: By = By.TOPIC
+) -> ForgettingOut:
+    """What each adapter that went live knows of each group of corrections, and what was lost since."""
+    with reading(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        return ForgettingOut.of(forgetting(session, owner, by))
+
+
 @router.post("/feedback/{feedback_id}/rechecks", status_code=201)
 def recheck(request: Request, feedback_id: str, caller: OfStaff) -> RecheckOut:
     """Ask the correction's question again of what is live; the loop does it within seconds."""
@@ -146,6 +228,6 @@ def recheck(request: Request, feedback_id: str, caller: OfStaff) -> RecheckOut:
         row = feedback_for(session, caller, feedback_id)
         about = conversations.message(session, row.message_id)
         conversation = conversation_for(session, caller, about.conversation_id)
-        asked = learned.request_recheck(session, row, caller.name)
+        asked = rechecks.request(session, row, caller.name)
         note(session, caller, conversation, "feedback.recheck", feedback=row.id)
         return RecheckOut.of(asked)

@@ -101,7 +101,7 @@ def accept_proposal(
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
         proposal = proposals.get(session, owner, proposal_id)
-        ticket = proposals.accept(session, owner, proposal, new.reference, caller.name)
+        ticket = proposals.accept(session, owner, proposal, new.wanted(), caller.name)
         actor = caller.actor(owner.id)
         audit.record(session, actor, "ticket.create", f"ticket {ticket.external_id}", owner.id)
         return TicketOut.of(ticket)

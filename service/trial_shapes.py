@@ -5,8 +5,9 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from feedback.proposals import Proposed
+from feedback.proposals import Proposed, Wanted
 from feedback.swap_tables import Trial, TrialKind
+from feedback.tables import Expects
 from service.member import Member
 from service.shapes import Shape
 
@@ -85,9 +86,11 @@ class ProposalOut(Shape):
     """A question that went wrong, with the answer it got."""
 
     id: str
+    origin: str = Field(description="incident or rollback.")
     why: str
     context: list[dict[str, str]]
     answer: str
+    correction: str | None = Field(description="What an agent has corrected it to.")
     created_at: datetime
 
     @classmethod
@@ -95,9 +98,11 @@ class ProposalOut(Shape):
         """A proposal as a person decides on it."""
         return cls(
             id=shown.proposal.id,
+            origin=shown.proposal.origin,
             why=shown.proposal.why,
             context=shown.context,
             answer=shown.answer.text,
+            correction=shown.correction.text if shown.correction else None,
             created_at=shown.proposal.created_at,
         )
 
@@ -107,3 +112,11 @@ class NewAnswer(Shape):
 
     assistant: str | None = None
     reference: str = Field(min_length=1)
+    must_say: list[str] = []
+    must_not_say: list[str] = []
+    topic: str | None = Field(None, max_length=120, description="None: the conversation's.")
+    expects: Expects = Expects.ANSWER
+
+    def wanted(self) -> Wanted:
+        """The same as the floor takes it."""
+        return Wanted(self.reference, self.must_say, self.must_not_say, self.topic, self.expects)

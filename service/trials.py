@@ -169,6 +169,10 @@ def _roll_back(
             proposals.propose(
                 session, answer, f"In a trial that was rolled back: {signals}.", trial
             )
+    assistant = session.get_one(Assistant, trial.assistant_id)
+    adapter = session.get_one(Adapter, trial.adapter_id)
+    why = f"{adapter.name} was rolled back in its trial"
+    proposals.of_adapter(session, assistant, adapter, why, trial)
 
 
 def _promote(session: Session, trial: Trial, evidence: dict[str, Any], why: str) -> None:

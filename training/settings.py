@@ -50,7 +50,13 @@ class TrainingSettings(PackageSettings):
     rechecks: int = Field(
         20,
         ge=0,
-        description="After a promotion, so many of the newest corrections behind it are asked again.",
+        description="After a promotion every correction in force is asked again of what is live, so many "
+        "in a round, those that were checked longest ago first. 0: only those that people ask for.",
+    )
+    recheck_patience_seconds: float = Field(
+        20.0,
+        ge=0,
+        description="How long one such correction waits at most while the engines answer customers.",
     )
     max_steps: int = Field(0, ge=0, description="Optimizer steps per stage. 0: as epochs say.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")

@@ -12,17 +12,22 @@ from sqlmodel import Session
 from feedback import (
     adapters,
     audit,
+    conversations,
     cycles,
     decisions,
     exams,
+    incidents,
     influence,
     judge_figures,
     judgements,
+    learned,
     lineage,
     promotions,
+    rechecks,
     trials,
 )
 from feedback.database import reading, writing
+from feedback.desk_tables import RecheckState
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
 from feedback.judgements import Tally
@@ -129,6 +134,7 @@ def show(
             "swap": adapters.last_swap(session, adapter),
             **_standing(session, here, adapter),
             **_origin(session, here, adapter),
+            "rechecked": _rechecked(session, here, adapter),
         }
     picked = _picked(pairs, order, rules, topic)
     start = max(0, start)
@@ -327,6 +333,20 @@ def _standing(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
         "back_to": _name_of(session, adapters.back_to(session, here.desk)) if live else None,
         "trial": trials.running(session, here.desk),
         "fits": adapter.base_model == here.desk.base_model,
+    }
+
+
+def _rechecked(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
+    """Its corrections asked again: how many are right, and what it lost."""
+    found = rechecks.of_adapter(session, here.desk, adapter)
+    lost = [word for recheck, word in found if recheck.state == RecheckState.REGRESSED]
+    about = {word.message_id: conversations.message(session, word.message_id) for word in lost}
+    questions = learned.questions_of(session, list(about.values()))
+    return {
+        "states": rechecks.tally(found),
+        "progress": rechecks.progress(session, here.desk),
+        "lost": [(word, questions[word.message_id]) for word in reversed(lost)],
+        "tickets": {word.id for word in lost if incidents.ticket_of(session, word)},
     }
 
 

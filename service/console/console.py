@@ -13,11 +13,13 @@ from service.console import (
     cycles,
     datasets,
     erasures,
+    forgetting,
     gate,
     history,
     holds,
     home,
     inbox,
+    incidents,
     learned,
     live,
     openid,
@@ -58,9 +60,11 @@ PAGES = (
     settings,
     inbox,
     conversation,
+    incidents,
     review,
     learned,
     agreement,
+    forgetting,
 )
 
 

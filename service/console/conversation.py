@@ -29,7 +29,7 @@ from feedback.tables import (
     Speaker,
     now,
 )
-from service.console import judging
+from service.console import forms, judging
 from service.console.differences import word_diff
 from service.console.pages import environment, page, words
 from service.console.session import Seat, is_part, seat
@@ -88,6 +88,7 @@ def show(
     view: View | None = None,
     given: str = "",
     drafted: Annotated[str, Query(alias="draft")] = "",
+    done: str = "",
 ) -> HTMLResponse:
     """The whole page; `given` is the word the person has just given."""
     with reading(request.app.state.database) as session:
@@ -101,6 +102,7 @@ def show(
     lines = [line for line in context["lines"] if isinstance(line, Line) and line.is_answer]
     context["current"] = _to_judge(lines)
     context["key"] = new_id()
+    context["done"] = forms.said(done)
     return page(request, here, "conversation.html", view=view, **context)
 
 

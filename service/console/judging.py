@@ -72,7 +72,7 @@ def give(
     if verdict == Verdict.APPROVED:
         return _word(session, here, answer, FeedbackKind.APPROVAL)
     flag = _word(
-        session, here, answer, FeedbackKind.FLAG, reason=_reason_of(reason), note=note.strip()
+        session, here, answer, FeedbackKind.FLAG, reason=reason_of(reason), note=note.strip()
     )
     if verdict == Verdict.FLAGGED:
         return flag
@@ -114,7 +114,8 @@ def _word(
     return row
 
 
-def _reason_of(given: str) -> FlagReason:
+def reason_of(given: str) -> FlagReason:
+    """The reason a form names, or Invalid."""
     try:
         return FlagReason(given)
     except ValueError:

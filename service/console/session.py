@@ -13,11 +13,12 @@ from fastapi import Request
 from fastapi.responses import Response
 from sqlmodel import Session
 
-from feedback import assistants, inbox, staff, staff_sessions
+from feedback import assistants, inbox, news, staff, staff_sessions
 from feedback.database import reading, writing
 from feedback.desk_tables import Staff, StaffSession
 from feedback.errors import Denied, NotFound, Unauthenticated
 from feedback.tables import Assistant, Role
+from service.console.visits import visit_of
 from service.permissions import Caller
 
 COOKIE = "understudy_session"
@@ -42,6 +43,8 @@ class Seat:
     """The one in the path."""
     mark: str = ""
     """What had happened at the assistant when the page was begun (`inbox.mark`)."""
+    news: int = 0
+    """How many of the person's corrections were learned or lost since they last looked."""
 
     @property
     def role(self) -> Role:
@@ -99,13 +102,19 @@ class TakeSeat:
                 if staff.role_at(roles, each.id) is not None
             ]
             here = next((each for each in theirs if each.name == name), None)
-            mark = inbox.mark(session, here) if here and not is_part(request) else ""
+            mark, told = "", 0
+            if here and not is_part(request):
+                mark = inbox.mark(session, here)
+                looked = visit_of(request, person.id).looked
+                told = news.count(session, here, person.email, looked)
         if name is not None and here is None:
             raise NotFound(f"There is no assistant {name!r}, or you have no role for it.")
         if staff_sessions.is_stale(row):
             with writing(request.app.state.database) as session:
                 staff_sessions.seen(session, row)
-        seat = Seat(person, row, caller, staff_sessions.csrf_token(secret), theirs, here, mark)
+        seat = Seat(
+            person, row, caller, staff_sessions.csrf_token(secret), theirs, here, mark, told
+        )
         may = (
             caller.role_at(here.id)
             if here

@@ -10,6 +10,7 @@ from feedback.conversations import check_name
 from feedback.database import reading, writing
 from feedback.tables import Ticket
 from service.console import forms
+from service.console.incidents import wanted_of
 from service.console.pages import page
 from service.console.session import Seat, seat
 from service.permissions import OPERATORS
@@ -110,6 +111,10 @@ def decide(
     here: Operator,
     proposal_id: str,
     reference: Field = "",
+    must_say: Field = "",
+    must_not_say: Field = "",
+    topic: Field = "",
+    expects: Field = "",
     dismissed: Field = "",
 ) -> Response:
     """A proposed ticket: with the answer it should get it joins the exam, or it is dismissed."""
@@ -120,7 +125,8 @@ def decide(
             proposals.dismiss(session, proposal, here.caller.name)
             subject, act = f"proposed ticket {proposal.id}", "ticket.dismiss"
         else:
-            ticket = proposals.accept(session, here.desk, proposal, reference, here.caller.name)
+            wanted = wanted_of(reference, must_say, must_not_say, topic, expects)
+            ticket = proposals.accept(session, here.desk, proposal, wanted, here.caller.name)
             subject, act = f"ticket {ticket.external_id}", "ticket.create"
         audit.record(session, actor, act, subject, here.desk.id)
     return forms.back(here, "tickets", "dismissed" if dismissed else "accepted")

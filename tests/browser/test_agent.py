@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from feedback import assistants, conversations, corrections, handovers, learned, reviews
+from feedback import assistants, conversations, corrections, handovers, rechecks, reviews
 from feedback.database import reading, writing
 from feedback.desk_tables import HandoverReason, RecheckState
 from feedback.tables import FeedbackKind, FlagReason, Message, MessageState, Role
@@ -129,9 +129,9 @@ def test_a_complaint_is_corrected_with_keys_only(
         owner = assistants.get(session, "shop")
         mine = corrections.every(session, owner, FeedbackKind.CORRECTION)[0][0]
         assert (mine.text, mine.author) == (RIGHT, "mara@example.com")
-        asked = learned.request_recheck(session, mine, "test")
+        asked = rechecks.request(session, mine, "test")
         now_right = "You can return any item within 40 days. You need no receipt."
-        learned.finish_recheck(session, asked, RecheckState.FIXED, None, now_right, 78.0, 41.0)
+        rechecks.finish(session, asked, RecheckState.FIXED, None, now_right, 78.0, 41.0)
     page.get_by_role("link", name="My corrections").click()
     expect(page.get_by_text("How long do I have to return a tent?").first).to_be_visible()
     expect(page.get_by_text(now_right)).to_be_visible()

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from feedback import adapters, assistants, conversations, corrections, freezing, learned
+from feedback import adapters, assistants, conversations, corrections, freezing, rechecks
 from feedback.database import reading, writing
 from feedback.desk_tables import RecheckState
 from feedback.tables import AdapterDataset, Feedback, FeedbackKind, MessageState, Role
@@ -16,10 +16,8 @@ PAGE = "/console/shop/learned"
 
 def rechecked(shop: Shop, feedback: Feedback, state: RecheckState, text: str = "Now.") -> None:
     with writing(shop.database) as session:
-        asked = learned.newest_recheck(session, feedback.id)
-        if asked is None or asked.finished_at:
-            asked = learned.request_recheck(session, feedback, "test")
-        learned.finish_recheck(session, asked, state, None, text, 91.4, 30.2)
+        asked = rechecks.request(session, feedback, "test")
+        rechecks.finish(session, asked, state, None, text, 91.4, 30.2)
 
 
 def given(shop: Shop) -> Feedback:

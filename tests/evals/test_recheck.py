@@ -2,13 +2,12 @@
 
 import asyncio
 
-from sqlalchemy import Engine
 from sqlmodel import Session
 
 from evals.recheck import recheck
 from evals.settings import EvalsSettings
-from feedback import conversations, corrections, learned
-from feedback.database import reading, writing
+from feedback import conversations, corrections, rechecks
+from feedback.database import writing
 from feedback.desk_tables import Recheck, RecheckState
 from feedback.tables import Assistant, Feedback, FeedbackKind, Role, Speaker
 from tests.evals.conftest import Room
@@ -27,7 +26,7 @@ def correction(session: Session, assistant: Assistant, text: str = TAUGHT) -> Fe
 
 def again(room: Room, feedback: Feedback) -> Recheck:
     with writing(room.database) as session:
-        asked = learned.request_recheck(session, feedback, "mara")
+        asked = rechecks.request(session, feedback, "mara")
     return asyncio.run(recheck(room.swaps, room.database, asked, EvalsSettings()))
 
 
@@ -70,15 +69,3 @@ def test_an_engine_that_is_down_leaves_a_failed_recheck_with_the_reason(room: Ro
     failed = again(room, given)
     assert failed.state == RecheckState.FAILED
     assert failed.text and "engine" in failed.text
-
-
-def test_only_one_recheck_of_a_correction_waits_at_a_time(
-    assistant: Assistant, database_engine: Engine
-) -> None:
-    with writing(database_engine) as session:
-        given = correction(session, assistant)
-        assert learned.request_rechecks(session, [given], "promotion 1", 5) == 1
-        assert learned.request_rechecks(session, [given], "promotion 2", 5) == 0
-        assert learned.is_requested_by(session, assistant, "promotion 1")
-    with reading(database_engine) as session:
-        assert len(learned.requested(session)) == 1

@@ -19,8 +19,8 @@ from feedback import (
     exams,
     freezing,
     handovers,
-    learned,
     proposals,
+    rechecks,
     tickets,
 )
 from feedback.adapter_folder import PROBE
@@ -80,7 +80,7 @@ def fill(session: Session, owner: Assistant, place: Path) -> Shop:
             note=f"I said {TOKEN}, and nobody listened to me.",
         )  # fmt: skip
         session.add(Review(assistant_id=owner.id, message_id=answer.id, source=ReviewSource.RANDOM))
-        learned.request_recheck(session, word, "mara")
+        rechecks.request(session, word, "mara")
         handovers.request(session, talk, HandoverReason.CUSTOMER_ASKED, f"said “{TOKEN}”")
         hashed = hashlib.sha256(ask_of_wren(number).encode()).hexdigest()
         session.add(Redaction(text_sha256=hashed, rules="r1", text=f"My {TOKEN} [THING]", found={}))

@@ -5,7 +5,7 @@ import math
 import pytest
 from sqlmodel import Session
 
-from feedback import audit, conversations, corrections, handovers, inbox, learned, staff
+from feedback import audit, conversations, corrections, handovers, inbox, rechecks, staff
 from feedback.audit import Actor
 from feedback.desk_tables import HandoverReason, RecheckState
 from feedback.errors import Invalid
@@ -139,7 +139,7 @@ def test_the_mark_changes_with_everything_a_page_shows(
     assert not changed()
     audit.record(session, Actor("mara", "agent"), "conversation.take", "x", assistant.id)
     assert changed()
-    asked = learned.request_recheck(session, row, "mara")
+    asked = rechecks.request(session, row, "mara")
     assert changed()
-    learned.finish_recheck(session, asked, RecheckState.FIXED, None)
+    rechecks.finish(session, asked, RecheckState.FIXED, None)
     assert changed()

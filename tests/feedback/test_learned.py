@@ -3,7 +3,7 @@
 import pytest
 from sqlmodel import Session
 
-from feedback import corrections, freezing, learned
+from feedback import corrections, freezing, learned, rechecks
 from feedback.desk_tables import RecheckState
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.tables import Assistant, FeedbackKind, Role
@@ -42,8 +42,8 @@ def test_a_correction_names_the_datasets_it_is_in(assistant: Assistant, session:
 def test_the_newest_recheck_counts(assistant: Assistant, session: Session) -> None:
     row = corrected(session, assistant, SHOES, "Yes.")
     for state in (RecheckState.NOT_YET, RecheckState.FIXED):
-        asked = learned.request_recheck(session, row, "mara")
-        learned.finish_recheck(session, asked, state, None, "Yes.", 90.0, 20.0)
+        asked = rechecks.request(session, row, "mara")
+        rechecks.finish(session, asked, state, None, "Yes.", 90.0, 20.0)
     counts = learned.counts(session, assistant, "mara")
     assert (counts["fixed"], counts.get("not_yet", 0)) == (1, 0)
     newest = learned.by_author(session, assistant, "mara")[0].recheck
@@ -52,16 +52,15 @@ def test_the_newest_recheck_counts(assistant: Assistant, session: Session) -> No
 
 def test_a_correction_is_checked_once_at_a_time(assistant: Assistant, session: Session) -> None:
     row = corrected(session, assistant, SHOES, "Yes.")
-    learned.request_recheck(session, row, "mara")
+    rechecks.request(session, row, "mara")
     with pytest.raises(Conflict, match="being checked already"):
-        learned.request_recheck(session, row, "mara")
-    assert learned.request_rechecks(session, [row], "cycle", 5) == 0
+        rechecks.request(session, row, "mara")
 
 
 def test_only_what_teaches_an_answer_can_be_checked(assistant: Assistant, session: Session) -> None:
     _, answer = answered(session, assistant, SHOES)
     row = corrections.give(session, answer.id, FeedbackKind.APPROVAL, "mara", Role.AGENT)
     with pytest.raises(Invalid, match="Only corrections"):
-        learned.request_recheck(session, row, "mara")
+        rechecks.request(session, row, "mara")
     with pytest.raises(NotFound):
-        learned.get(session, "nothing")
+        rechecks.get(session, "nothing")

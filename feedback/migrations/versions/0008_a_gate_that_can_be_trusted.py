@@ -23,6 +23,11 @@ def upgrade() -> None:
     op.add_column("eval_run", _json("sampling", "{}"))
     _exam_answer()
     _decision()
+    op.add_column(
+        "ticket_proposal",
+        sa.Column("origin", sa.String(length=24), nullable=False, server_default="rollback"),
+    )
+    op.create_index("ix_recheck_finished", "recheck", ["assistant_id", "finished_at"])
     op.add_column("promotion_request", _json("except_topics", "[]"))
     with op.batch_alter_table("promotion") as table:
         table.add_column(_json("except_topics", "[]"))
@@ -204,6 +209,8 @@ def downgrade() -> None:
         batch.drop_column("except_adapter_id")
         batch.drop_column("except_topics")
     op.drop_column("promotion_request", "except_topics")
+    op.drop_index("ix_recheck_finished", "recheck")
+    op.drop_column("ticket_proposal", "origin")
     op.drop_index("ix_exam_answer_cache_key", "exam_answer")
     for table, columns in {
         "decision": ("detail", "losing_topics", "guardrails", "evidence", "alpha"),

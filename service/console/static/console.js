@@ -45,6 +45,22 @@
     }
   });
 
+  // What somebody has selected in one element, as a line of a field: data-take-from="id" data-take-into="id".
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-take-from]");
+    if (!button) return;
+    const from = document.getElementById(button.dataset.takeFrom), into = document.getElementById(button.dataset.takeInto);
+    const chosen = getSelection();
+    const text = chosen.toString().replace(/\s+/g, " ").trim();
+    if (!text || !from.contains(chosen.anchorNode) || !from.contains(chosen.focusNode)) {
+      notify("Select some words in the answer first.", "error");
+      return;
+    }
+    into.value = [into.value.trimEnd(), text].filter(Boolean).join("\n");
+  });
+  // A button takes the selection away when it gets the focus; this one needs it.
+  document.addEventListener("mousedown", (event) => { if (event.target.closest("[data-take-from]")) event.preventDefault(); });
+
   // A choice that leads to another page: data-navigate="/console/{}/inbox".
   document.addEventListener("change", (event) => {
     const to = event.target.dataset?.navigate;
