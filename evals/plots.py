@@ -119,7 +119,7 @@ def _round_step(rough: float) -> float:
 
 def differences(unit: str, gains: Sequence[float]) -> Markup:
     """How the gains of single tickets are spread: losses left of zero, wins right, ties between them."""
-    width, height, foot, gap = WIDTH, 200, 156, 22
+    width, height, foot, gap = 560, 320, 276, 20
     losses, wins = _bins(gains)
     ties = sum(gain == 0 for gain in gains)
     most = max([*losses.counts, *wins.counts, ties, 1])

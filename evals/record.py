@@ -27,6 +27,9 @@ from feedback.desk_tables import AuditEntry
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Assistant, Cycle, CycleState, Decision, Promotion
 
+ELSEWHERE = ("vetoes", "needed")
+"""What of a decision's detail has a field of its own in the record."""
+
 
 def load(session: Session, decision: Decision) -> ExamRecord:
     """The record of a decision as everything stands now; `sha256` covers all the rest of it."""
@@ -50,7 +53,7 @@ def load(session: Session, decision: Decision) -> ExamRecord:
         live=sides.side(session, assistant, found.live),
         statistics=comparing.statistics(found, [pair.gain for pair in pairs]),
         gate=decision.gate,
-        detail={name: value for name, value in decision.detail.items() if name != "vetoes"},
+        detail={name: each for name, each in decision.detail.items() if name not in ELSEWHERE},
         findings=decision.detail.get("vetoes", []),
         guardrails=[_guardrail(each) for each in decision.guardrails],
         topics=comparing.topics(found),
