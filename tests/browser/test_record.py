@@ -40,7 +40,7 @@ def trained(shop: Shop) -> Trained:
     teach(shop)
     add_tickets(shop, 24)
     with writing(shop.database) as session:
-        first = shop.publish("first")
+        first = shop.publish("before")
         adapters.promote(session, shop_of(session), first, "olga@example.com", "the first one")
     trained = train(shop)
     with writing(shop.database) as session:
@@ -57,7 +57,7 @@ def trained(shop: Shop) -> Trained:
         row.topics = [
             {
                 **each, "tickets": 6, "low": each["gain"] - 11 + number * 3,
-                "high": each["gain"] + 9 - number * 2, "p": 0.6 / 20 ** (3 - number),
+                "high": each["gain"] + 9 - number * 2, "p": 0.004 if number == 3 else 1.0,
                 "loses": number == 3,
             }
             for number, each in enumerate(row.topics)
@@ -111,3 +111,11 @@ def test_the_file_alone_is_the_page_and_prints(
     paper = "getComputedStyle(document.documentElement).backgroundColor"
     assert page.evaluate(paper) == "rgb(255, 255, 255)", "paper is white, whatever the screen is"
     expect(page.get_by_role("navigation")).to_be_hidden()
+    page.set_viewport_size(
+        {"width": 688, "height": 1000}
+    )  # what an A4 sheet leaves between its margins
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    columns = (
+        "getComputedStyle(document.querySelector('.texts')).gridTemplateColumns.split(' ').length"
+    )
+    assert page.evaluate(columns) == 2, "answers stand side by side on paper, too"
