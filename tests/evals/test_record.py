@@ -16,10 +16,8 @@ from feedback import adapters, assistants, decisions
 from feedback.database import reading, writing
 from feedback.exam_tables import Choice, JudgeCheck, Judgement, Replay, ReplayTurn, Vote
 from feedback.tables import Decision, ExamAnswer, Ticket, now
-from tests.evals.conftest import ON_SQLITE, Room, examine, reference_answer
+from tests.evals.conftest import Room, examine, reference_answer
 from tests.feedback.said import answered
-
-pytestmark = ON_SQLITE
 
 HOSTILE = '<script>alert("x")</script><img src=//evil.example/x onerror=y>\u202e & "quotes"\x1b[31m'
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "circle", "rect", "polygon"}
