@@ -86,10 +86,11 @@ def engine() -> None:
 @app.command()
 def service() -> None:
     """Start the service: the doors of customers, agents and operators."""
+    from evals.record_doors import DOORS
     from service import serve
     from service.settings import service_settings
 
-    serve.run(service_settings())
+    serve.run(service_settings(), DOORS)
 
 
 @app.command()

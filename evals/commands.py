@@ -6,6 +6,7 @@ It promotes nothing: that is `understudy adapters promote`.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -20,7 +21,17 @@ from rich.progress import (
 )
 from sqlmodel import Session
 
-from evals import forgetting_commands, judge_commands, render, report, run, scores, steadiness
+from evals import (
+    forgetting_commands,
+    judge_commands,
+    page,
+    record,
+    render,
+    report,
+    run,
+    scores,
+    steadiness,
+)
 from evals.asking import Asking
 from evals.settings import EvalsSettings, evals_settings
 from feedback import adapters, assistants, decisions, exams, looks
@@ -54,6 +65,7 @@ app = typer.Typer(
         "understudy evals run --adapter base",
         "understudy evals compare --candidate shop-v3-1a2b3c4d --against live",
         "understudy evals decisions list",
+        "understudy evals report 01kb3v0c5w8e1y2m4n6p8r0s2t --html report.html",
     ),
 )
 decisions_app = typer.Typer(no_args_is_help=True, help="What the gate said, refusals included.")
@@ -147,7 +159,7 @@ def compare(
 
     decision_id = _with_engine(f"{_named(ours)} against {_named(theirs)}", call)
     show_decision(decision_id)
-    say(f"All of it: understudy evals decisions show {decision_id} --json")
+    say(f"All of it: understudy evals report {decision_id} --html report.html")
 
 
 @app.command(epilog=examples("understudy evals budget", "understudy evals budget --json"))
@@ -247,6 +259,41 @@ def show_decision(
         print_json(report.as_dict(found))
     else:
         Console().print(render.decision(found))
+
+
+@app.command(
+    "report",
+    epilog=examples(
+        "understudy evals report 01kb3v0c5w8e1y2m4n6p8r0s2t --html report.html --json report.json",
+        "understudy evals report 01kb3v0c5w8e1y2m4n6p8r0s2t | jq .outcome",
+    ),
+)
+def write_report(
+    decision_id: Annotated[
+        str, typer.Argument(metavar="DECISION", help="As `understudy evals decisions list` has it.")
+    ],
+    html: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write one page that needs nothing else, to be printed."),
+    ] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", dir_okay=False, help="Write the same as JSON.")
+    ] = None,
+) -> None:
+    """The whole exam as a decision record: verdict, people, hashes, scores, answers, lineage, costs.
+
+    Also of candidates that were refused. Without a file to write, the JSON goes to standard output.
+    """
+    with reading() as session:
+        told = record.load(session, decisions.get(session, decision_id))
+    if html is None and as_json is None:
+        typer.echo(told.model_dump_json(indent=2))
+    if html:
+        html.write_text(page.html(told), encoding="utf-8")
+        say(f"{html}: the page, to be read in a browser and printed.")
+    if as_json:
+        as_json.write_text(told.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        say(f"{as_json}: the same as JSON, SHA-256 {told.sha256[:16]}…")
 
 
 @app.command(

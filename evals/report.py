@@ -12,7 +12,7 @@ from sqlmodel import Session
 from evals import results
 from evals.by_topic import TopicGain, by_topic
 from evals.pairs import DECIDING
-from evals.scores import METRICS
+from evals.scores import CHRF, METRICS
 from feedback import exams
 from feedback.exams import Answered
 from feedback.tables import Decision, EvalRun, Ticket
@@ -69,10 +69,17 @@ class Report:
     live: Sat
 
     @property
+    def paired_by(self) -> str:
+        """The metric of the pairs' gains: the gate's own, or chrF where that is of no single answer."""
+        metric = self.decision.metric
+        known = any(value_of(one, metric) is not None for one in self.candidate.answers)
+        return metric if known else CHRF
+
+    @property
     def pairs(self) -> list[Pair]:
         """Both answers to each ticket that both were asked, largest gain first."""
         theirs = {one.ticket.id: one for one in self.live.answers}
-        metric = self.decision.metric
+        metric = self.paired_by
         pairs = [
             Pair(one.ticket, one, other, _gain(one, other, metric))
             for one in self.candidate.answers
@@ -142,8 +149,8 @@ def measured(decision: Decision) -> str:
 
 
 def question(ticket: Ticket) -> str:
-    """The customer's last words."""
-    return ticket.context[-1]["content"]
+    """The customer's last words; empty once they were erased."""
+    return ticket.context[-1]["content"] if ticket.context else ""
 
 
 def as_dict(report: Report) -> dict[str, Any]:

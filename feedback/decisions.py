@@ -25,8 +25,13 @@ def get(session: Session, decision_id: str) -> Decision:
     """The decision, or NotFound."""
     found = session.get(Decision, decision_id)
     if found is None:
-        raise NotFound(f"There is no decision {decision_id!r}.")
+        raise unknown(decision_id)
     return found
+
+
+def unknown(decision_id: str) -> NotFound:
+    """The error for a decision that is not there, or not for whoever asks."""
+    return NotFound(f"There is no decision {decision_id!r}. See `understudy evals decisions list`.")
 
 
 def of_cycle(session: Session, cycle_id: str) -> Decision | None:
@@ -47,6 +52,22 @@ def of_adapter(session: Session, adapter: Adapter) -> Decision | None:
         .where(EvalRun.adapter_id == adapter.id, col(EvalRun.sealed).is_(False))
         .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
         .limit(1)
+    ).first()
+
+
+def sealed_of(session: Session, decision: Decision) -> Decision | None:
+    """What the sealed tickets said of the same candidate, if its cycle asked them."""
+    if decision.cycle_id is None:
+        return None
+    return session.exec(
+        select(Decision)
+        .join(EvalRun, col(EvalRun.id) == Decision.candidate_run_id)
+        .where(
+            Decision.cycle_id == decision.cycle_id,
+            Decision.id != decision.id,
+            col(EvalRun.sealed).is_(True),
+        )
+        .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
     ).first()
 
 

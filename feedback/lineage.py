@@ -6,6 +6,7 @@ SFT stage of its own cycle, which is the same adapter), so a cycle's datasets ar
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, func, select
@@ -45,6 +46,55 @@ class Behind:
     erased: int
     """Rows whose people were erased since."""
     authors: list[Author]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How much stands behind an adapter's weights, without a name."""
+
+    words: dict[str, int]
+    """Kind of feedback to how many."""
+    authors: int
+    conversations: int
+    customers: int
+    """Of those who are known by a name."""
+    erased_rows: int
+    """Rows whose people were erased since."""
+
+
+def counted_behind(session: Session, adapter: Adapter) -> Counted:
+    """How many corrections of how many authors and customers an adapter learned from."""
+    kind, once = col(Feedback.kind), func.count(func.distinct(col(Feedback.id)))
+    words = session.exec(_behind(select(kind, once), adapter).group_by(kind).order_by(kind))
+    people = select(
+        func.count(func.distinct(col(Feedback.author))),
+        func.count(func.distinct(col(Conversation.id))),
+        func.count(func.distinct(col(Conversation.customer_id))),
+    )
+    authors, talks, customers = session.exec(_behind(people, adapter)).one()
+    said = {str(name): count for name, count in words}
+    return Counted(said, authors, talks, customers, _erased_rows(session, adapter))
+
+
+def _behind(query: Any, adapter: Adapter) -> Any:
+    """The query over all feedback an adapter learned from, with its conversations."""
+    return (
+        query.select_from(Feedback)
+        .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
+        .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
+        .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .join(Conversation, col(Conversation.id) == Message.conversation_id)
+        .where(AdapterDataset.adapter_id == adapter.id)
+    )
+
+
+def _erased_rows(session: Session, adapter: Adapter) -> int:
+    return session.exec(
+        select(func.count(func.distinct(col(DatasetItem.id))))
+        .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
+        .where(AdapterDataset.adapter_id == adapter.id, col(DatasetItem.erased_at).is_not(None))
+    ).one()
 
 
 def learned_from(session: Session, customer: Customer) -> list[Adapter]:
@@ -132,11 +182,6 @@ def people_behind(session: Session, adapter: Adapter | None) -> Behind:
         .join(Conversation, col(Conversation.id) == Message.conversation_id)
         .where(AdapterDataset.adapter_id == adapter.id, col(Conversation.customer_id).is_(None))
     ).one()
-    erased = session.exec(
-        select(rows)
-        .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
-        .where(AdapterDataset.adapter_id == adapter.id, col(DatasetItem.erased_at).is_not(None))
-    ).one()
     authors = session.exec(
         select(Feedback.author, Feedback.author_role, rows)
         .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
@@ -150,7 +195,7 @@ def people_behind(session: Session, adapter: Adapter | None) -> Behind:
         adapter,
         customers_behind(session, adapter),
         nameless,
-        erased,
+        _erased_rows(session, adapter),
         [Author(name, str(role), count) for name, role, count in authors],
     )
 

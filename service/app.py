@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from anyio import to_thread
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -92,8 +92,15 @@ class Service(FastAPI):
         return SecurityHeaders(super().build_middleware_stack())
 
 
-def create_app(settings: ServiceSettings | None = None, store: Database | None = None) -> FastAPI:
-    """The service. Without arguments everything comes from the settings."""
+def create_app(
+    settings: ServiceSettings | None = None,
+    store: Database | None = None,
+    more_doors: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """The service. Without arguments everything comes from the settings.
+
+    `more_doors` are those of floors above (exams' records), which this one may not import.
+    """
     settings = settings or service_settings()
     app = Service(
         title="Understudy",
@@ -121,6 +128,8 @@ def create_app(settings: ServiceSettings | None = None, store: Database | None =
     )
     for door in DOORS:
         app.include_router(door.router)
+    for more in more_doors:
+        app.include_router(more)
     console.add_to(app)
     app.add_api_route("/health", health, tags=["health"], summary="Is the process alive?")
     app.add_api_route(

@@ -2,7 +2,8 @@
 
 Nothing on this origin runs an inline script or loads anything from elsewhere; there is no exception, so
 there are no interactive API pages either. Pages of other origins reach the API only where a site names
-them, and never with cookies.
+them, and never with cookies. An exam's record (evals/page.py) is to be kept and so brings its style
+sheet along: its own policy names that by its hash and allows no script at all.
 """
 
 from collections.abc import Callable

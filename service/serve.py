@@ -2,9 +2,11 @@
 
 import gc
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
+from fastapi import APIRouter
 
 from service.app import create_app
 from service.settings import ServiceSettings
@@ -28,18 +30,18 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection, mostly 60 s: else they ask through one that is just closed."""
 
 
-def run(settings: ServiceSettings) -> None:
+def run(settings: ServiceSettings, more_doors: Sequence[APIRouter] = ()) -> None:
     """Serve until SIGTERM or SIGINT."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    config = config_of(settings)
+    config = config_of(settings, more_doors)
     gc.freeze()  # what is here now stays: looking through it for garbage stops everybody for 0.1 s or more
     Server(config).run()
 
 
-def config_of(settings: ServiceSettings) -> uvicorn.Config:
+def config_of(settings: ServiceSettings, more_doors: Sequence[APIRouter] = ()) -> uvicorn.Config:
     """How uvicorn serves us."""
     return uvicorn.Config(
-        create_app(settings),
+        create_app(settings, more_doors=more_doors),
         host=settings.host,
         port=settings.port,
         loop="uvloop",

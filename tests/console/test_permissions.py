@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from evals.record_doors import DOORS
 from feedback import assistants, staff
 from feedback.database import writing
 from feedback.tables import Role
@@ -84,6 +85,8 @@ OF_OPERATORS = [
     "GET cycles/{cycle_id}/progress",
     "POST cycles/{cycle_id}/stop",
     "GET candidates/{name}/influences",
+    "GET decisions/{decision_id}/report",
+    "GET decisions/{decision_id}/report.json",
     "POST candidates/{name}/promote",
     "POST candidates/{name}/reject",
     "POST candidates/{name}/trial",
@@ -210,7 +213,7 @@ def world(shop: Shop) -> World:
 
 def test_every_page_is_in_the_table_and_states_the_roles_it_says(shop: Shop, settings: Any) -> None:
     found: dict[str, set[str]] = {}
-    for path, route in flat(create_app(settings, shop.database).routes):
+    for path, route in flat(create_app(settings, shop.database, DOORS).routes):
         if path.startswith("/console"):
             seats = [d.call for d in route.dependant.dependencies if isinstance(d.call, TakeSeat)]
             short = path.removeprefix("/console/{assistant}/")

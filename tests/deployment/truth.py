@@ -4,6 +4,7 @@ import typer
 from typer.core import TyperGroup
 
 import understudy
+from evals.record_doors import DOORS
 from evals.settings import EvalsSettings
 from feedback.database import connect
 from feedback.settings import FeedbackSettings, PackageSettings
@@ -45,5 +46,5 @@ def answers_get(part: str) -> set[str]:
     """The paths that part answers without a key."""
     if part == "engine":
         return set(OPEN)
-    app = create_app(ServiceSettings(), connect("sqlite:///:memory:"))
+    app = create_app(ServiceSettings(), connect("sqlite:///:memory:"), DOORS)
     return {str(getattr(route, "path", "")) for route in app.routes}

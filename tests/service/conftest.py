@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
+from evals.record_doors import DOORS
 from feedback import adapters, api_keys, assistants
 from feedback.assistants import Sampling
 from feedback.database import connect, writing
@@ -84,7 +85,7 @@ def shop(store: Engine, settings: ServiceSettings, tmp_path: Path) -> Iterator[S
         keys["bakery"] = api_keys.create(session, "bakery", Role.CUSTOMER, bakery)[1]
         keys["bakery operator"] = api_keys.create(session, "bo", Role.OPERATOR, bakery)[1]
         keys["everything"] = api_keys.create(session, "root", Role.OPERATOR)[1]
-    with serving(create_app(settings, store)) as url:
+    with serving(create_app(settings, store, DOORS)) as url:
         yield Shop(store, url, keys, tmp_path)
 
 

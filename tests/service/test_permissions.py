@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from evals.record_doors import DOORS
 from feedback.tables import Role
 from service.app import create_app
 from service.permissions import Allow
@@ -69,6 +70,8 @@ EXPECTED = {
     "GET /v1/decisions": STAFF,
     "GET /v1/decisions/{decision_id}/judgements": STAFF,
     "GET /v1/judge-checks": STAFF,
+    "GET /v1/decisions/{decision_id}/report": OPERATORS,
+    "GET /v1/decisions/{decision_id}/report.html": OPERATORS,
     "GET /v1/datasets": STAFF,
     "GET /v1/datasets/{name}/diff/{newer}": STAFF,
     "GET /v1/near-copies": OPERATORS,
@@ -206,7 +209,7 @@ def routes(app: Any) -> dict[str, APIRoute]:
 
 
 def of_the_api(shop: Shop, settings: Any) -> dict[str, APIRoute]:
-    found = routes(create_app(settings, shop.database))
+    found = routes(create_app(settings, shop.database, DOORS))
     return {name: route for name, route in found.items() if " /console" not in name}
 
 
