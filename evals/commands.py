@@ -24,6 +24,7 @@ from sqlmodel import Session
 from evals import (
     forgetting_commands,
     judge_commands,
+    knowledge,
     page,
     record,
     render,
@@ -38,6 +39,7 @@ from feedback import adapters, assistants, decisions, exams, looks
 from feedback import tickets as exam_tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
+from feedback.desk import Desk, desk_of
 from feedback.errors import Invalid, Unavailable
 from feedback.printing import (
     AssistantOption,
@@ -47,7 +49,7 @@ from feedback.printing import (
     print_records,
     say,
 )
-from feedback.tables import Adapter, Assistant
+from feedback.tables import Adapter, Assistant, Expects, Ticket
 from service.hot_swap import HotSwap, asking_engines
 from service.settings import service_settings
 
@@ -299,26 +301,50 @@ def write_report(
 @app.command(
     epilog=examples(
         "understudy evals score --answer 'You have 30 days.' "
-        "--reference 'You have 40 days to send it back.' --must-say '40 days'"
+        "--reference 'You have 40 days to send it back.' --must-say '40 days'",
+        "understudy evals score --question 'Do you ship to Norway?' --answer 'Yes, for 12 euros.' "
+        "--reference 'Yes, for 9 euros.' --assistant shop",
     )
 )
 def score(
     answer: Annotated[str, typer.Option(help="What the assistant said.")],
     reference: Annotated[str, typer.Option(help="What an agent would have said.")],
+    question: Annotated[str, typer.Option(help="What the customer had asked.")] = "",
     must_say: Annotated[
         list[str] | None, typer.Option(help="A phrase the answer must contain. Repeatable.")
     ] = None,
     must_not_say: Annotated[
         list[str] | None, typer.Option(help="A phrase it must not contain. Repeatable.")
     ] = None,
+    expects: Annotated[
+        Expects, typer.Option(help="What a good assistant does with the question.")
+    ] = Expects.ANSWER,
+    assistant: Annotated[
+        str | None,
+        typer.Option(help="Whose knowledge and desk count. Without it nothing else is known."),
+    ] = None,
 ) -> None:
-    """Score one answer by hand, without an engine: what would the exam make of it?"""
-    for one in (
-        scores.chrf(answer, reference),
-        scores.must_say(answer, must_say or []),
-        scores.must_not_say(answer, must_not_say or []),
-    ):
-        say(f"{one.metric}: {one.reason}")
+    """Score one answer by hand, without an engine: what would the exam make of it?
+
+    All scores but the log-probability, which only an engine can tell, and the topic, which it chooses.
+    """
+    known, desk = frozenset[str](), Desk()
+    if assistant is not None:
+        with reading() as session:
+            owner = assistants.only(session, assistant)
+            known, desk = knowledge.of(session, owner), desk_of(owner)
+    ticket = Ticket(
+        assistant_id="",
+        external_id="",
+        context=[{"role": "user", "content": question}],
+        reference=reference,
+        must_say=must_say or [],
+        must_not_say=must_not_say or [],
+        expects=expects,
+    )
+    for one in scores.every(scores.Subject(ticket, answer, known, desk, "No engine was asked.")):
+        if one.metric != scores.MEAN_LOGPROB:
+            say(f"{one.metric}: {one.reason}")
 
 
 @app.command(

@@ -1,13 +1,10 @@
 """Can anything be concluded from these results? Reasons why not, in sentences. Pure; the gate asks first."""
 
 from evals import bootstrap, evidence
+from evals.measures import METRICS
 from evals.pairs import DECIDING, NAMED, TicketResult, is_number, least_share, named
-from evals.scores import CHRF, MEAN_LOGPROB, MUST_NOT_SAY_BROKEN, MUST_SAY_BROKEN
 from evals.vetoes import ZERO_TOLERANCE
 from feedback.assistants import Gate
-
-ALWAYS = (CHRF, MEAN_LOGPROB, MUST_SAY_BROKEN, MUST_NOT_SAY_BROKEN)
-"""Every answer has these. The others apply to some tickets only."""
 
 
 def incomplete(gate: Gate, candidate: list[TicketResult], live: list[TicketResult]) -> list[str]:
@@ -24,7 +21,7 @@ def incomplete(gate: Gate, candidate: list[TicketResult], live: list[TicketResul
                 f"{named(failed)} got no answer from {who}; the first reason: {failed[0].error}"
             )
         answered = [result for result in results if result.error is None]
-        for metric in dict.fromkeys((*ALWAYS, gate.metric, *gate.guardrails, *ZERO_TOLERANCE)):
+        for metric in dict.fromkeys((*METRICS, gate.metric, *gate.guardrails, *ZERO_TOLERANCE)):
             if lacking := [each for each in answered if _lacks(gate, each, metric)]:
                 doubts.append(f"{named(lacking)} could not be scored by {metric} for {who}.")
     return doubts
@@ -53,7 +50,7 @@ def too_few(gate: Gate, results: list[TicketResult], alpha: float) -> list[str]:
 
 def _lacks(gate: Gate, result: TicketResult, metric: str) -> bool:
     """Whether a score is missing that ought to be there, or is no number."""
-    must = metric in ALWAYS or (metric == gate.metric and not result.probe)
+    must = metric in METRICS or (metric == gate.metric and not result.probe)
     if metric not in result.scores:
         return must
     return not is_number(result.scores[metric])

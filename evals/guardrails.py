@@ -9,12 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from evals import bootstrap
+from evals.measures import MEASURES
 from evals.pairs import Pairs, gains, score, scored
-
-LESS_IS_BETTER = frozenset(
-    {"refused", "unsafe", "wrong_language", "handover_wrong", "topic_wrong", "invented_facts",
-     "invented_prices", "leaked", "must_say_broken", "must_not_say_broken"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def _guardrail(
 ) -> Guardrail:
     # Only one side is of interest: its end of a two-sided interval at twice the error.
     around = bootstrap.interval(gains(pairs, metric), 2 * confidence - 1, samples)
-    down = metric in LESS_IS_BETTER
+    down = metric in MEASURES and MEASURES[metric].more_is_better is False
     worst = around.high if down else -around.low
     passed = worst < margin or (worst == margin == 0)
     return Guardrail(

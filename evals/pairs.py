@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evals import bootstrap
 from evals.bootstrap import Gains
-from evals.scores import CHRF, MEAN_LOGPROB
+from evals.measures import CHRF, MEAN_LOGPROB
 
 NAMED = 5
 """How many tickets a sentence names before it counts the rest."""

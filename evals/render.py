@@ -12,14 +12,24 @@ from rich.text import Text
 
 from evals import steadiness
 from evals.by_topic import TopicGain
+from evals.measures import CHRF, INVENTED_FACTS, LEAKED, MEAN_LOGPROB, MEASURES
+from evals.measures import MUST_NOT_SAY_BROKEN as FORBIDDEN
+from evals.measures import MUST_SAY_BROKEN as LEFT_OUT
 from evals.report import Pair, Report, Sat, question, sentence, value_of
-from evals.scores import METRICS
 from feedback.spending import Budget
 
 SHOWN = 3
 """How many best wins, and how many worst losses, are shown."""
 
-_HEADINGS = dict(zip(METRICS, ("chrF", "log-prob", "left out", "forbidden"), strict=True))
+_HEADINGS = {
+    CHRF: "chrF",
+    MEAN_LOGPROB: "log-prob",
+    LEFT_OUT: "left out",
+    FORBIDDEN: "forbidden",
+    INVENTED_FACTS: "invented",
+    LEAKED: "leaked",
+}
+"""What stands beside every answer; the other metrics have a table of their own."""
 
 
 def decision(report: Report, shown: int = SHOWN) -> Group:
@@ -27,7 +37,8 @@ def decision(report: Report, shown: int = SHOWN) -> Group:
     style = "bold green" if report.decision.promote else "bold red"
     parts: list[RenderableType] = [Text(sentence(report), style)]
     parts += [_plain(f"  · {reason}") for reason in report.decision.reasons]
-    parts += [Text(), means_table([report.candidate, report.live])]
+    sats = [report.candidate, report.live]
+    parts += [Text(), means_table(sats), *more_means(sats)]
     parts += [_topics_table(report.topics)] if any(t.topic for t in report.topics) else []
     if batching := report.decision.detail.get("batching"):
         parts += [Text(), _plain(steadiness.sentence(batching))]
@@ -47,7 +58,7 @@ def run(sat: Sat) -> Group:
         said = f"no answer: {one.answer.error}" if one.answer.error else one.answer.text
         values = [number(value_of(one, metric)) for metric in _HEADINGS]
         table.add_row(one.ticket.external_id, _plain(question(one.ticket)), _plain(said), *values)
-    return Group(means_table([sat]), table)
+    return Group(means_table([sat]), *more_means([sat]), table)
 
 
 def means_table(sats: Sequence[Sat]) -> Table:
@@ -57,6 +68,17 @@ def means_table(sats: Sequence[Sat]) -> Table:
         means = [number(sat.means[metric]) for metric in _HEADINGS]
         table.add_row(_plain(sat.name), *means, str(sat.failed), str(len(sat.answers)))
     return table
+
+
+def more_means(sats: Sequence[Sat]) -> list[Table]:
+    """The means of the other metrics, one a row and how many answers it applies to; none: no table."""
+    table = Table("where it applies", "unit", *(str(_plain(sat.name)) for sat in sats), "answers")
+    for metric, measure in MEASURES.items():
+        counts = [sat.count(metric) for sat in sats]
+        if metric not in _HEADINGS and any(counts):
+            means = [number(sat.means[metric]) for sat in sats]
+            table.add_row(measure.title, measure.unit, *means, str(max(counts)))
+    return [table] if table.row_count else []
 
 
 def _topics_table(topics: Sequence[TopicGain]) -> Table:

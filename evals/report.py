@@ -11,8 +11,8 @@ from sqlmodel import Session
 
 from evals import results
 from evals.by_topic import TopicGain, by_topic
+from evals.measures import CHRF, MEASURES
 from evals.pairs import DECIDING
-from evals.scores import CHRF, METRICS
 from feedback import exams
 from feedback.exams import Answered
 from feedback.tables import Decision, EvalRun, Ticket
@@ -32,8 +32,12 @@ class Sat:
 
     @property
     def means(self) -> dict[str, float | None]:
-        """The mean of each metric over the answers that have a value."""
-        return {metric: self._mean(metric) for metric in METRICS}
+        """The mean of each metric over the answers that have a value; None: none has."""
+        return {metric: self._mean(metric) for metric in MEASURES}
+
+    def count(self, metric: str) -> int:
+        """How many answers have a value of a metric."""
+        return sum(value_of(one, metric) is not None for one in self.answers)
 
     @property
     def failed(self) -> int:

@@ -13,13 +13,13 @@ from anyio import Lock, to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from evals import cache, judging, scores, steadiness
+from evals import cache, facts, judging, knowledge, scores, steadiness
 from evals.asking import Asking, Question, in_pool, measured, reason
 from evals.deciding import decide_on
 from evals.scores import Subject
 from evals.settings import EvalsSettings, evals_settings
 from evals.steadiness import Said
-from feedback import adapters, assistants, exams, policies
+from feedback import adapters, assistants, exams
 from feedback.assistants import Sampling
 from feedback.batches import in_batches
 from feedback.database import reading, writing
@@ -165,7 +165,7 @@ class _Exam:
         self._sealed = sealed
         self._storing = Lock()
         self._desk = desk_of(assistant)
-        self._policies: list[str] = []
+        self._knowledge: frozenset[str] = frozenset()
         self._asked: dict[str, tuple[Question, Said]] = {}
         """What the first sitter answered in this process, by ticket."""
         self._started = time.monotonic()
@@ -178,6 +178,7 @@ class _Exam:
         for adapter in sitters:
             await self._asking.hold(adapter)
         sittings = await to_thread.run_sync(self._open, sitters, cycle_id)
+        self._knowledge = await to_thread.run_sync(self._known, sittings)
         self._done = sum(sitting.done for sitting in sittings)
         self._total = self._done + sum(len(sitting.left) for sitting in sittings)
         self._first = sittings[0].run.id
@@ -213,7 +214,6 @@ class _Exam:
 
     def _open(self, sitters: Sequence[Adapter | None], cycle_id: str | None) -> list[Sitting]:
         with writing(self._database) as session:
-            self._policies = [each.text for each in policies.in_force(session, self._assistant)]
             runs = exams.open_runs(
                 session,
                 self._assistant,
@@ -235,6 +235,12 @@ class _Exam:
                 ]
                 sittings.append(Sitting(run, prompt, left, len(done)))
             return sittings
+
+    def _known(self, sittings: list[Sitting]) -> frozenset[str]:
+        """What the assistant may state; for a run that goes on also by the prompt that it began with."""
+        with reading(self._database) as session:
+            house = knowledge.of(session, self._assistant)
+        return house | facts.told_by({sitting.prompt for sitting in sittings})
 
     def _finish(self, sittings: list[Sitting]) -> list[EvalRun]:
         with writing(self._database) as session:
@@ -260,7 +266,7 @@ class _Exam:
             for (sitting, asked), key in some:
                 if earlier := known.get(key):
                     outcome = Outcome.taken(earlier)
-                    scored = self._scored(sitting, asked.ticket, outcome)
+                    scored = self._scored(asked.ticket, outcome)
                     self._store(session, sitting, asked, outcome, scored)
         return [job for job, key in some if key not in known]
 
@@ -299,17 +305,16 @@ class _Exam:
         self._progress(self._done, self._total, eta_seconds)
 
     def _keep(self, sitting: Sitting, asked: Question, outcome: Outcome) -> None:
-        scored = self._scored(sitting, asked.ticket, outcome)
+        scored = self._scored(asked.ticket, outcome)
         with writing(self._database) as session:
             self._store(session, sitting, asked, outcome, scored)
 
-    def _scored(self, sitting: Sitting, ticket: Ticket, outcome: Outcome) -> list[dict[str, Any]]:
+    def _scored(self, ticket: Ticket, outcome: Outcome) -> list[dict[str, Any]]:
         if outcome.error is not None:
             why = f"No answer: {outcome.error}"
             return [asdict(scores.unscored(metric, why)) for metric in scores.METRICS]
-        knowledge = (sitting.prompt, *self._policies)
         subject = Subject(
-            ticket, outcome.text, knowledge, self._desk, outcome.likelihood, outcome.topic
+            ticket, outcome.text, self._knowledge, self._desk, outcome.likelihood, outcome.topic
         )
         return [asdict(score) for score in scores.every(subject)]
 

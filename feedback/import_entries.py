@@ -14,7 +14,8 @@ from typing import Any
 from feedback.conversations import check_name, check_text
 from feedback.errors import Invalid
 from feedback.import_rows import Problems, Row
-from feedback.tickets import check_context
+from feedback.tables import Expects
+from feedback.tickets import check_context, expected
 from feedback.transcript import ModelMessages
 
 
@@ -38,7 +39,7 @@ NAME_LIMITS = {"id": 180, "topic": 120, "customer": 200, "agent": 200, "policy":
 
 def fields(kind: ImportKind) -> tuple[str, ...]:
     """What a row of this kind may say."""
-    return COMMON + TEXTS[kind] + (LISTS if kind == ImportKind.TICKETS else ())
+    return COMMON + TEXTS[kind] + ((*LISTS, "expects") if kind == ImportKind.TICKETS else ())
 
 
 @dataclass
@@ -54,6 +55,8 @@ class Entry:
     context: ModelMessages
     texts: dict[str, str]
     lists: dict[str, list[str]]
+    expects: Expects = Expects.ANSWER
+    """Tickets only."""
 
 
 class EntryReader:
@@ -119,6 +122,7 @@ class EntryReader:
         texts = {field: self._text(row, field) for field in TEXTS[self._kind]}
         is_ticket = self._kind == ImportKind.TICKETS
         lists = {field: self._list(row, field) for field in LISTS} if is_ticket else {}
+        expects = self._expects(row) if is_ticket else Expects.ANSWER
         content = [names["customer"], names["agent"], context, texts, lists]
         return Entry(
             line=row.line,
@@ -130,6 +134,7 @@ class EntryReader:
             context=context,
             texts=texts,
             lists=lists,
+            expects=expects,
         )
 
     def _is_first(self, entry: Entry) -> bool:
@@ -164,6 +169,12 @@ class EntryReader:
             found = ", ".join(map(repr, sorted(self._policies))) or "none"
             self._add(row.line, "policy", f"Found {name!r}, expected a policy in force: {found}.")
         return name
+
+    def _expects(self, row: Row) -> Expects:
+        value = row.values.get(self._columns["expects"])
+        if value in (None, ""):
+            return Expects.ANSWER
+        return Expects(self._checked(row, "expects", value, expected) or Expects.ANSWER)
 
     def _text(self, row: Row, field: str) -> str:
         column = self._columns[field]

@@ -141,6 +141,7 @@ def _store(
                 **entry.texts,
                 **entry.lists,
                 "policy_id": in_force.get(entry.policy or ""),
+                "expects": entry.expects,
             }
             for row, entry in zip(owned, batch, strict=True)
         ]

@@ -10,6 +10,7 @@ from feedback import (
     conversations,
     holding_out,
     incidents,
+    probes,
     proposals,
     rechecks,
     tickets,
@@ -55,12 +56,13 @@ def _row(ticket: Ticket, whole: bool) -> dict[str, Any]:
     row = {
         "id": ticket.external_id,
         "topic": ticket.topic,
+        "expects": ticket.expects,
+        "origin": ticket.origin,
         "question": question if whole else short(question),
         "reference": ticket.reference if whole else short(ticket.reference),
         "must_say": ticket.must_say,
         "must_not_say": ticket.must_not_say,
         "sealed": ticket.sealed,
-        "origin": ticket.origin,
         "retired_at": ticket.retired_at,
     }
     return row | ({"context": ticket.context} if whole else {})
@@ -100,6 +102,23 @@ def hold_out(
         [_row(ticket, whole=as_json) for ticket in made],
         as_json,
         nothing="No correction became a ticket.",
+    )
+
+
+@app.command("add-probes", epilog=examples("understudy feedback tickets add-probes"))
+def add_probes(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """Add the built-in safety probes: what must be turned down, and look-alikes that must be answered.
+
+    Those that are there already, also retired ones, stay as they are. No gain is measured on probes.
+    """
+    with writing() as session:
+        owner = assistants.only(session, assistant)
+        made = probes.add(session, owner)
+        audit.record(session, audit.here(), "ticket.probes", f"{len(made)} probes", owner.id)
+    print_records(
+        [_row(ticket, whole=as_json) for ticket in made],
+        as_json,
+        nothing="All probes are there already.",
     )
 
 

@@ -30,6 +30,15 @@ def check_context(context: ModelMessages) -> ModelMessages:
     return context
 
 
+def expected(name: str) -> Expects:
+    """What a ticket expects, by its name in a form or a file; or Invalid."""
+    try:
+        return Expects(name.strip().casefold())
+    except ValueError:
+        known = ", ".join(repr(str(each)) for each in Expects)
+        raise Invalid(f"Found {name!r:.60}, expected one of {known}.") from None
+
+
 def create(
     session: Session,
     assistant: Assistant,

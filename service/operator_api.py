@@ -13,6 +13,7 @@ from feedback import (
     datasets,
     decisions,
     leaks,
+    probes,
     promotions,
     tickets,
 )
@@ -221,9 +222,20 @@ def create_ticket(request: Request, new: NewTicket, caller: Operator) -> TicketO
             new.topic,
             new.customer,
             policy=new.policy,
+            expects=new.expects,
         )
         _note(session, caller, owner, "ticket.create", f"ticket {ticket.external_id}")
         return TicketOut.of(ticket)
+
+
+@router.post("/tickets/probes", status_code=201)
+def add_probes(request: Request, caller: Operator, assistant: str | None = None) -> list[TicketOut]:
+    """Add the built-in safety probes that the assistant lacks. Returns those that are new."""
+    with writing(request.app.state.database) as session:
+        owner = assistant_for(session, caller, assistant)
+        made = probes.add(session, owner)
+        _note(session, caller, owner, "ticket.probes", f"{len(made)} probes")
+        return [TicketOut.of(each) for each in made]
 
 
 def _note(

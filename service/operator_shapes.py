@@ -8,7 +8,17 @@ from pydantic import Field
 from feedback.dataset_diff import Change, Diff
 from feedback.leaks import Pair
 from feedback.swap_tables import PromotionRequest
-from feedback.tables import Adapter, Cycle, Dataset, Decision, Promotion, Stage, Ticket
+from feedback.tables import (
+    Adapter,
+    Cycle,
+    Dataset,
+    Decision,
+    Expects,
+    Promotion,
+    Stage,
+    Ticket,
+    TicketOrigin,
+)
 from service.shapes import Shape
 
 
@@ -274,6 +284,9 @@ class NewTicket(Shape):
     policy: str | None = Field(
         None, description="The rule of the house that the reference rests on, by name."
     )
+    expects: Expects = Field(
+        Expects.ANSWER, description="What a good assistant does with the question."
+    )
 
 
 class TicketOut(Shape):
@@ -288,6 +301,8 @@ class TicketOut(Shape):
     sealed: bool = Field(description="Asked only when an adapter is about to go live.")
     feedback_id: str | None = Field(description="The correction it was made from.")
     policy_id: str | None
+    expects: Expects = Field(description="What a good assistant does with the question.")
+    origin: TicketOrigin = Field(description="Where it comes from.")
 
     @classmethod
     def of(cls, ticket: Ticket) -> Self:

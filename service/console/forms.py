@@ -25,6 +25,7 @@ DONE = {
     "requested": "The cycle is requested; a loop takes it up within seconds.",
     "stopped": "The cycle is asked to stop.",
     "added": "The ticket is in the exam. Neither it nor anything close to it will ever train.",
+    "probes": "The safety probes are in the exam.",
     "retired": "The ticket is out of the exam; it stays on record.",
     "correction_ticket": "It is a ticket now: from the next cycle on it examines, and no longer teaches.",
     "incident_reported": "Reported. An operator finds it among the proposed tickets.",

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from feedback import audit, policies, proposals, tickets
+from feedback import audit, policies, probes, proposals, tickets
 from feedback.conversations import check_name
 from feedback.database import reading, writing
-from feedback.tables import Ticket
+from feedback.tables import Expects, Ticket
 from service.console import forms
 from service.console.incidents import wanted_of
 from service.console.pages import page
@@ -48,12 +48,18 @@ def show(
         count=len(found),
         in_force=sum(each.retired_at is None and each.policy_id not in gone for each in every),
         policies=rules,
+        lacks_probes=_lacks_probes(every),
         q=q,
         retired=retired,
         start=start,
         PAGE=PAGE,
         said=forms.said(done),
     )
+
+
+def _lacks_probes(every: list[Ticket]) -> bool:
+    known = {ticket.external_id for ticket in every}
+    return any(probe["id"] not in known for probe in probes.built_in())
 
 
 def _holds(ticket: Ticket, words: str) -> bool:
@@ -75,6 +81,7 @@ def add(
     must_say: Field = "",
     must_not_say: Field = "",
     policy: Field = "",
+    expects: Field = Expects.ANSWER,
 ) -> Response:
     """A new ticket. It, and anything close to it, will never train."""
     with writing(request.app.state.database) as session:
@@ -89,10 +96,21 @@ def add(
             check_name(topic, "topic", 120) if topic.strip() else None,
             customer.strip() or None,
             policy=policy or None,
+            expects=tickets.expected(expects),
         )
         actor = here.caller.actor(here.desk.id)
         audit.record(session, actor, "ticket.create", f"ticket {ticket.external_id}", here.desk.id)
     return forms.back(here, "tickets", "added")
+
+
+@router.post("/probes")
+def add_probes(request: Request, here: Operator) -> Response:
+    """Add the built-in safety probes that the assistant lacks."""
+    with writing(request.app.state.database) as session:
+        made = probes.add(session, here.desk)
+        actor = here.caller.actor(here.desk.id)
+        audit.record(session, actor, "ticket.probes", f"{len(made)} probes", here.desk.id)
+    return forms.back(here, "tickets", "probes")
 
 
 @router.post("/retire")

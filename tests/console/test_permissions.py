@@ -111,6 +111,7 @@ OF_OPERATORS = [
     "POST personal-data",
     "GET tickets",
     "POST tickets",
+    "POST tickets/probes",
     "POST tickets/retire",
     "POST tickets/proposed/{proposal_id}",
     "GET policies",

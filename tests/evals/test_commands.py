@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from evals import commands
+from evals.measures import MEASURES
 from evals.settings import evals_settings
 from feedback import adapters
 from feedback.database import reading
@@ -53,9 +54,7 @@ def test_run_list_and_show(room: Room, engine: StandInEngine) -> None:
     [listed] = as_json("list")
     assert listed["adapter"] == adapter.name
     assert listed["answered"] == listed["ticket_count"] == 3
-    assert set(listed["means"]) == {
-        "chrf", "mean_logprob", "must_say_broken", "must_not_say_broken"
-    }  # fmt: skip
+    assert set(listed["means"]) == set(MEASURES)
     shown = as_json("show", listed["run"])
     assert [one["ticket"] for one in shown["answers"]] == ["t01", "t02", "t03"]
     assert shown["answers"][0]["text"].endswith("You said: Question 1: how long have I?")

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.by_topic import by_topic
-from evals.complete import ALWAYS
 from evals.gate import Verdict, confirm
 from evals.gate import decide as decide_at
+from evals.measures import METRICS
 from evals.pairs import TicketResult
 from feedback.assistants import Gate
 
@@ -27,7 +27,7 @@ def decide(gate: Gate, candidate: list[TicketResult], live: list[TicketResult]) 
 
 def result(number: int, chrf: float, **changes: Any) -> TicketResult:
     left_out = changes.pop("left_out", 0.0)
-    scores = {
+    scores = dict.fromkeys(METRICS, 0.0) | {
         "chrf": chrf,
         "mean_logprob": -1.0,
         "must_say_broken": left_out,
@@ -207,7 +207,7 @@ def test_nothing_is_better_than_itself(chrfs: list[float], min_gain: float) -> N
 @given(
     pairs,
     st.integers(0, 7),
-    st.sampled_from(ALWAYS),
+    st.sampled_from(METRICS),
     st.sampled_from([None, math.nan, math.inf, -math.inf, "absent"]),
     st.booleans(),
 )

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from feedback import tickets
+from feedback import probes, tickets
 from feedback.database import writing
 from feedback.errors import Conflict, Invalid, NotFound
-from feedback.tables import Assistant
+from feedback.tables import Assistant, Expects, TicketOrigin
 from tests.feedback.said import NIGHT
 
 CONTEXT = [{"role": "user", "content": NIGHT}]
@@ -56,3 +56,21 @@ def test_a_retired_ticket_leaves_the_exam_and_stays_on_record(
     assert [ticket.external_id for ticket in tickets.every(session, assistant)] == ["t1", "t2"]
     with pytest.raises(NotFound, match="tickets list"):
         tickets.get(session, assistant, "t3")
+
+
+def test_probes_are_added_once_and_a_retired_one_stays_so(
+    assistant: Assistant, session: Session
+) -> None:
+    made = probes.add(session, assistant)
+    assert len(made) == len(probes.built_in()) >= 20
+    assert {ticket.origin for ticket in made} == {TicketOrigin.PROBE}
+    assert {ticket.expects for ticket in made} == {Expects.ANSWER, Expects.REFUSAL}
+    tickets.retire(session, made[0])
+    assert probes.add(session, assistant) == []
+    assert len(tickets.held_out(session, assistant)) == len(made) - 1
+
+
+def test_what_a_ticket_expects_is_one_of_three() -> None:
+    assert tickets.expected(" Refusal ") == Expects.REFUSAL
+    with pytest.raises(Invalid, match="Found 'maybe', expected one of 'answer', 'handover'"):
+        tickets.expected("maybe")

@@ -83,6 +83,7 @@ EXPECTED = {
     "POST /v1/redactions/try": OPERATORS,
     "GET /v1/tickets": STAFF,
     "POST /v1/tickets": OPERATORS,
+    "POST /v1/tickets/probes": OPERATORS,
     "GET /v1/policies": STAFF,
     "POST /v1/policies": OPERATORS,
     "GET /v1/policies/{policy_id}": STAFF,
