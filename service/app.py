@@ -30,6 +30,7 @@ from service import (
     policies_api,
     prune_api,
     redaction_api,
+    replay_api,
     review_api,
     trial_api,
     widget_api,
@@ -75,6 +76,7 @@ DOORS = (
     operator_api,
     people_api,
     trial_api,
+    replay_api,
     redaction_api,
     widget_api,
 )

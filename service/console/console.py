@@ -24,11 +24,13 @@ from service.console import (
     people,
     personal_data,
     policies,
+    replays,
     review,
     settings,
     sign_in,
     tickets,
     trials,
+    votes,
     widget_sites,
 )
 from service.console.pages import HERE, page
@@ -45,6 +47,8 @@ PAGES = (
     overview,
     cycles,
     trials,
+    replays,
+    votes,
     candidates,
     history,
     holds,  # before datasets: their path would be a dataset's name
