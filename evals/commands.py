@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from sqlmodel import Session
 
-from evals import render, report, run, scores
+from evals import render, replay_commands, report, run, scores
 from feedback import adapters, assistants, decisions, exams, tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
@@ -55,6 +55,7 @@ app = typer.Typer(
 )
 decisions_app = typer.Typer(no_args_is_help=True, help="What the gate said, refusals included.")
 app.add_typer(decisions_app, name="decisions")
+app.add_typer(replay_commands.app, name="replay")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")]
 T = TypeVar("T")
