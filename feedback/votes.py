@@ -205,6 +205,12 @@ def of_replay(session: Session, replay: Replay) -> dict[str, list[Vote]]:
     return found
 
 
+def by_author(session: Session, replay: Replay, author: str) -> list[Vote]:
+    """What one person said of a replay's pairs."""
+    given = of_replay(session, replay)
+    return [row for rows in given.values() for row in rows if row.author == author]
+
+
 def votes_as_results(session: Session, replay: Replay) -> list[Voted]:
     """What the voters made of each turn that has a vote, for a gate whose metric is "votes".
 

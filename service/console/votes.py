@@ -23,6 +23,8 @@ from service.permissions import STAFF
 
 router = APIRouter(prefix="/console/{assistant}/vote", include_in_schema=False)
 OfStaff = Annotated[Seat, Depends(seat(*STAFF))]
+SHOWN = 50
+"""Pairs whose sides are shown in the end."""
 
 
 @router.get("")
@@ -53,12 +55,17 @@ def _ended(session: Session, replay: Replay | None, author: str) -> dict[str, An
     if replay is None:
         return {"tally": None}
     tally = votes.figures(session, replay)
-    names = replays.names(session, replay)
+    candidate, live = replays.names(session, replay)
+    mine = {
+        row.replay_turn_id: row.choice or "" for row in votes.by_author(session, replay, author)
+    }
+    turns = [turn for turn in replays.turns_of(session, replay) if turn.row.id in mine]
     return {
         "tally": tally,
         "mine": tally.by_author[author],
-        "candidate": names[0],
-        "live": names[1],
+        "chosen": [(turn, mine[turn.row.id]) for turn in turns[:SHOWN]],
+        "candidate": candidate,
+        "live": live,
     }
 
 

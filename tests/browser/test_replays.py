@@ -36,8 +36,9 @@ def test_an_agent_votes_with_one_key_per_pair_and_learns_the_sides_at_the_end(
     for number, key in enumerate("12t1", 2):
         page.keyboard.press(key)
         expect(page.get_by_text(f"Pair {number} of 5")).to_be_visible()
-    in_both_lights(page, accessible)
-    picture(page, "vote")
+        if number == 4:
+            in_both_lights(page, accessible)
+            picture(page, "vote")
     page.keyboard.press("n")
     expect(page.get_by_role("heading", name="You have seen every pair")).to_be_visible()
     in_both_lights(page, accessible)

@@ -63,12 +63,11 @@ def _turn(
     likeness: float,
 ) -> None:
     owner = shop_of(session)
-    asked, answer = answered(session, owner, question, live, f"c-{number}")
+    asked, _ = answered(
+        session, owner, "Good morning!", "Good morning. How can I help?", f"c-{number}"
+    )
     talk = session.get_one(Conversation, asked.conversation_id)
-    if number == 3:  # one that goes on, so that a pair has something before it
-        answered(
-            session, owner, "And if I lost the box, too?", "The box does not matter.", None, talk
-        )
+    _, answer = answered(session, owner, question, live, None, talk)
     talk.topic = topic or None
     session.add(talk)
     session.add(
