@@ -137,7 +137,7 @@ class PairOut(Shape):
     def of(cls, pair: Pair, progress: Progress) -> Self:
         """A pair as it is shown."""
         shown = {"context": pair.context, "first": pair.first, "second": pair.second}
-        return cls(id=pair.turn_id, left=progress.left, pairs=progress.pairs, **shown)  # type: ignore[arg-type]
+        return cls(id=pair.turn_id, left=progress.left, pairs=progress.pairs, **shown)
 
 
 class NewVote(Shape):

@@ -10,6 +10,7 @@ from feedback import api_keys, replays, staff, votes
 from feedback.database import reading, writing
 from feedback.exam_tables import Choice, ReplayTurn
 from feedback.tables import Role
+from service.settings import service_settings
 from tests.console.agents import acts, talked
 from tests.console.conftest import hire
 from tests.console.replayed import SAID, names_of, replayed, voted
@@ -38,10 +39,10 @@ def test_an_operator_asks_for_a_replay_and_the_loop_does_it(
     monkeypatch.setattr(replaying, "writing", lambda: writing(shop.database))
     monkeypatch.setenv("SERVICE_ENGINE_URL", engine.url)  # type: ignore[attr-defined]
     monkeypatch.setenv("SERVICE_ENGINE_API_KEY", engine.api_key)  # type: ignore[attr-defined]
-    replaying.service_settings.cache_clear()
+    service_settings.cache_clear()
     assert replaying.do_requested("loop", threading.Event()) is not None
     assert replaying.do_requested("loop") is None
-    replaying.service_settings.cache_clear()
+    service_settings.cache_clear()
     ended = olga.get(page.url.path).text
     assert "1 answer, least alike first" in ended and "Do you mend zips?" in ended
     assert "You said: Do you mend zips?" in ended
@@ -90,16 +91,15 @@ def test_an_agent_votes_blind_until_every_pair_is_seen_and_only_then_learns_the_
         assert name not in page and "andidate" not in page.split("<main", 1)[1].split("</main>")[0]
         assert sides_of(page) not in seen and len(sides_of(page)) == 2
         seen.append(sides_of(page))
-        action = re.search(r'action="(/console/shop/vote/\w+)"', page)
-        assert action is not None
+        [action] = re.findall(r'action="(/console/shop/vote/\w+)"', page)
         choice = ("first", "second", "tie", "skip", "first")[number - 1]
-        answer = mara.post(action[1], data={"choice": choice})
+        answer = mara.post(action, data={"choice": choice})
         assert answer.url.path == "/console/shop/vote"
     assert "You have seen every pair" in answer.text and name in answer.text
     assert "you passed on 1" in answer.text
-    again = mara.post(action[1], data={"choice": "first"})
+    again = mara.post(action, data={"choice": "first"})
     assert again.status_code == 409
-    assert mara.post(action[1], data={"choice": "left"}).status_code == 422
+    assert mara.post(action, data={"choice": "left"}).status_code == 422
     assert acts(shop).count("replay.vote") == len(SAID) - 1
     shop_has = [line[2] for line in SAID]
     assert {text in shop_has for pair in seen for text in pair} == {True, False}

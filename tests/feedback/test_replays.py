@@ -40,9 +40,9 @@ def talked(
     return answer
 
 
-def begun(session: Session, owner: Assistant, **more: int) -> Replay:
+def begun(session: Session, owner: Assistant, most: int | None = None) -> Replay:
     """A replay that this process holds."""
-    asked = replays.request(session, owner, OLGA, **more)
+    asked = replays.request(session, owner, OLGA, most=most)
     claimed = replays.claim(session, "here", asked.id)
     assert claimed is not None
     return claimed

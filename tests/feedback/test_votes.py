@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlmodel import Session
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
 
 from feedback import adapters, replays, votes
 from feedback.database import writing
@@ -114,7 +114,7 @@ def test_figures_count_sides_people_and_agreement_and_results_average_voters(
     assert [one.score for one in results] == [1.0, 0.75, 0.0, 0.5]
     assert {one.topic for one in results} == {"Returns"}
     assert len({one.cluster for one in results}) <= 4
-    assert tally.win_rate == pytest.approx(2.25 / 4)
+    assert tally.win_rate is not None and tally.win_rate == pytest.approx(2.25 / 4)
     assert tally.low is not None and tally.high is not None
     assert 0 <= tally.low < tally.win_rate < tally.high <= 1
 
