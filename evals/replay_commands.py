@@ -90,6 +90,10 @@ async def _do(claimed: Replay, name: str) -> Replay:
         if not await swaps.fleet.healthy():
             with writing() as session:
                 replays.end(session, claimed, "No engine answered when it was asked for.")
+                owner_id = claimed.assistant_id
+                audit.record(
+                    session, audit.here(), "replay.give_up", name, owner_id, replay=claimed.id
+                )
             raise Unavailable(
                 f"No engine answers at {settings.engine_url}. Start one with `understudy engine`, or "
                 "set SERVICE_ENGINE_URL.",
