@@ -28,6 +28,7 @@ from evals import (
     page,
     record,
     render,
+    replay_commands,
     report,
     run,
     scores,
@@ -73,6 +74,7 @@ app = typer.Typer(
 decisions_app = typer.Typer(no_args_is_help=True, help="What the gate said, refusals included.")
 app.add_typer(decisions_app, name="decisions")
 app.add_typer(judge_commands.app, name="judge")
+app.add_typer(replay_commands.app, name="replay")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many to list.")]
 CacheOption = Annotated[

@@ -28,7 +28,7 @@ from feedback.desk_tables import Handover, Recheck, Review, ReviewVerdict
 from feedback.erased_files import hash_of, row_hash
 from feedback.erasures import PENDING, added, without_pending
 from feedback.errors import Invalid
-from feedback.exam_tables import Judgement
+from feedback.exam_tables import Judgement, ReplayTurn, Vote
 from feedback.swap_tables import TicketProposal
 from feedback.tables import (
     Adapter,
@@ -286,8 +286,11 @@ class _Taken:
         self.removed[name] += self._session.exec(delete(table).where(where)).rowcount
 
     def _delete_words(self) -> None:
-        """Reviews, rechecks, proposals, near-copies, then the feedback itself."""
+        """Reviews, rechecks, proposals, near-copies, replayed answers, then the feedback itself."""
         words, said = self._words, self._said
+        replayed = select(ReplayTurn.id).where(col(ReplayTurn.message_id).in_(said))
+        self._delete("vote", Vote, col(Vote.replay_turn_id).in_(replayed))
+        self._delete("replay_turn", ReplayTurn, col(ReplayTurn.message_id).in_(said))
         reviews = select(Review.id).where(col(Review.message_id).in_(said))
         verdicts = or_(
             col(ReviewVerdict.review_id).in_(reviews), col(ReviewVerdict.feedback_id).in_(words)

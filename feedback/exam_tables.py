@@ -41,6 +41,9 @@ class Replay(SQLModel, table=True):
     total: int = 0
     eta_seconds: float | None = None
     error: str | None = columns.text_or_none()
+    lease_owner: str | None = Field(default=None, max_length=200)
+    """Which process asks; none, or one that is silent for too long: another may take it over."""
+    lease_until: datetime | None = columns.time_or_none()
     created_at: datetime = columns.time()
     finished_at: datetime | None = columns.time_or_none()
 
@@ -81,7 +84,8 @@ class Vote(SQLModel, table=True):
     id: str = columns.key()
     replay_turn_id: str = columns.ref("replay_turn.id")
     author: str = Field(max_length=200)
-    choice: Choice = columns.choice()
+    choice: Choice | None = columns.choice_or_none()
+    """None: they saw it and passed on; it counts for nothing, and they are not shown it again."""
     created_at: datetime = columns.time()
 
 

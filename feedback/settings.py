@@ -201,6 +201,23 @@ class FeedbackSettings(PackageSettings):
     review_lock_seconds: float = Field(
         300.0, gt=0, description="How long an answer is one reviewer's before others are shown it."
     )
+    replay_days: int = Field(
+        7,
+        ge=1,
+        description="Days of real conversations that a replay draws from, if none are named.",
+    )
+    replay_turns: int = Field(
+        50, ge=1, description="Answers that a replay asks again, at most, if no number is named."
+    )
+    replay_turns_limit: int = Field(
+        1000, ge=1, description="More answers than these no replay may be asked for."
+    )
+    replay_lease_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="A replay in which no answer came for this long may be taken over by another "
+        "process.",
+    )
 
     @property
     def url(self) -> str:

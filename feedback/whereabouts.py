@@ -132,7 +132,7 @@ COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
     "replay": {
         Fate.SCRUBBED: ("error",),
         Fate.OURS: ("requested_by",),
-        Fate.CODE: ("state",),
+        Fate.CODE: ("state", "lease_owner"),
     },
     "judge_check": {Fate.OURS: ("judge",), Fate.CODE: ("source", "figures")},
 }

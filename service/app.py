@@ -32,6 +32,7 @@ from service import (
     policies_api,
     prune_api,
     redaction_api,
+    replay_api,
     review_api,
     trial_api,
     widget_api,
@@ -79,6 +80,7 @@ DOORS = (
     operator_api,
     people_api,
     trial_api,
+    replay_api,
     redaction_api,
     widget_api,
 )

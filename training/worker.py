@@ -17,7 +17,7 @@ from feedback.processes import Reporting
 from feedback.settings import feedback_settings
 from feedback.tables import now
 from service.settings import service_settings
-from training import erasing, rechecking, redacting
+from training import erasing, rechecking, redacting, replaying
 from training.loop import SCHEDULE, take_turn
 from training.settings import TrainingSettings, training_settings
 
@@ -54,7 +54,7 @@ def run(leaving: threading.Event) -> None:
     }
     with Reporting(database(), "loop", told):
         log.info("loop=%s ready", owner)
-        for aside in (rechecking.run, erasing.run, redacting.run):
+        for aside in (rechecking.run, erasing.run, redacting.run, replaying.run):
             threading.Thread(target=aside, args=(leaving, settings), daemon=True).start()
         _look_for_work(owner, settings, leaving)
 

@@ -34,7 +34,7 @@ from feedback.judgements import Tally
 from feedback.tables import Adapter, Cycle, CycleState, Decision, Promotion, Ticket
 from service.console import charts, forms
 from service.console.charts import Bar
-from service.console.differences import word_diff
+from service.console.differences import changes
 from service.console.pages import page
 from service.console.session import Seat, seat
 from service.permissions import OPERATORS, STAFF
@@ -233,16 +233,7 @@ def _pairs(session: Session, decision: Decision) -> list[Pair]:
 
 def _pair(ours: Answered, theirs: Answered, metric: str) -> Pair:
     candidate, live = _said(ours, metric), _said(theirs, metric)
-    return Pair(ours.ticket, candidate, live, _changes(live.text, candidate.text))
-
-
-def _changes(before: str, after: str) -> list[tuple[str, str]]:
-    """What is said differently, word by word; as a whole where little is left of the old answer."""
-    changes = word_diff(before, after)
-    same = sum(len(text) for kind, text in changes if kind == "same" and text.strip())
-    if same * 2 >= len(after):
-        return changes
-    return [("del", before), ("same", " "), ("ins", after)]
+    return Pair(ours.ticket, candidate, live, changes(live.text, candidate.text))
 
 
 def _said(one: Answered, metric: str) -> Said:

@@ -27,11 +27,13 @@ from service.console import (
     people,
     personal_data,
     policies,
+    replays,
     review,
     settings,
     sign_in,
     tickets,
     trials,
+    votes,
     widget_sites,
 )
 from service.console.pages import HERE, page
@@ -48,6 +50,8 @@ PAGES = (
     overview,
     cycles,
     trials,
+    replays,
+    votes,
     candidates,
     gate,
     history,

@@ -19,3 +19,30 @@ def word_diff(before: str, after: str) -> list[tuple[str, str]]:
         if k < m:
             out.append(("ins", "".join(new[k:m])))
     return out
+
+
+def changes(before: str, after: str) -> list[tuple[str, str]]:
+    """The same, but as a whole where little is left of the old text."""
+    pieces = word_diff(before, after)
+    same = sum(len(text) for kind, text in pieces if kind == "same" and text.strip())
+    if same * 2 >= len(after):
+        return pieces
+    return [("del", before), ("same", " "), ("ins", after)]
+
+
+def marked(first: str, second: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Both texts in pieces, each `same` or `own`: what only this one says. Neither is the old or the new.
+
+    Where they share little, nothing is marked: everything would be.
+    """
+    pieces = word_diff(first, second)
+    same = sum(len(text) for kind, text in pieces if kind == "same" and text.strip())
+    if same * 2 < max(len(first), len(second)):
+        return [("same", first)], [("same", second)]
+
+    def one(own: str) -> list[tuple[str, str]]:
+        return [
+            ("own" if kind == own else kind, text) for kind, text in pieces if kind in ("same", own)
+        ]
+
+    return one("del"), one("ins")

@@ -17,6 +17,7 @@ DONE = {
     "rejected": "Rejected. What was said so far never teaches; it stays on record.",
     "trial_started": "The trial has begun, and waits until an engine was seen to compute the candidate.",
     "trial_stopped": "The trial has ended. New conversations speak with what is live.",
+    "replay_requested": "The replay is asked for; a loop takes it up within seconds.",
     "accepted": "The question is a ticket now, with your answer as its reference.",
     "dismissed": "The question will be no ticket.",
     "rolled_back": "Rolled back. New conversations speak with what was live before.",

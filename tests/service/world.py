@@ -14,6 +14,7 @@ from sqlmodel import Session
 from feedback import adapters, api_keys, assistants, corrections, handovers, policies, sites, staff
 from feedback.database import writing
 from feedback.desk_tables import Review, ReviewSource
+from feedback.exam_tables import Replay, ReplayState, ReplayTurn
 from feedback.ids import new_id
 from feedback.settings import feedback_settings
 from feedback.swap_tables import TicketProposal, Trial, TrialKind
@@ -110,7 +111,17 @@ class World:
         hold = Hold(
             assistant_id=owner.id, author=f"author {self.made}", reason="It came in a flood."
         )
-        session.add_all([review, trial, proposal, hold, gone])
+        replay = Replay(
+            assistant_id=owner.id, adapter_id=self.trained.adapter.id, most=1, requested_by=author,
+            state=ReplayState.FINISHED, done=1, total=1,
+        )  # fmt: skip
+        session.add_all([review, trial, proposal, hold, gone, replay])
+        session.flush()
+        turn = ReplayTurn(
+            replay_id=replay.id, message_id=answer.id, candidate_text="Yes.", live_text="No.",
+            likeness=10.0,
+        )  # fmt: skip
+        session.add(turn)
         session.flush()
         return {
             "{conversation_id}": talk.id,
@@ -120,6 +131,8 @@ class World:
             "{draft_id}": draft.id,
             "{review_id}": review.id,
             "{trial_id}": trial.id,
+            "{replay_id}": replay.id,
+            "{turn_id}": turn.id,
             "{proposal_id}": proposal.id,
             "{hold_id}": hold.id,
             "{policy_id}": policy.id,
