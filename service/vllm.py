@@ -4,7 +4,7 @@ Names of models are the registry's; nothing a customer sends reaches a path or a
 """
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,29 @@ class Vllm:
                     yield chunk
         except _FAILURES as error:
             raise self.unavailable(_reason(error)) from error
+
+    async def choose(self, model: str, messages: ModelMessages, choices: Sequence[str]) -> str:
+        """Which of the choices `model` writes, greedily, as it can write nothing else.
+
+        Raises Unavailable when the engine is down, NotFound when it does not hold the adapter, Invalid
+        when it refuses (no choices, a prompt too long) or does not keep to the choices.
+        """
+        body = {
+            "model": model,
+            "messages": messages,
+            "temperature": 0.0,
+            # A token is a byte at least: enough for the longest of them and its end.
+            "max_tokens": 1 + max((len(choice.encode()) for choice in choices), default=0),
+            "structured_outputs": {"choice": list(choices)},
+        }
+        [answer] = (await self._post("/v1/chat/completions", body))["choices"]
+        said: str = answer["message"]["content"] or ""
+        if said not in choices:
+            raise Invalid(
+                f"The engine wrote something other than one of the {len(choices)} choices. "
+                "Is it a vLLM with structured outputs?"
+            )
+        return said
 
     async def prompt_tokens(self, messages: ModelMessages) -> list[int]:
         """The token ids of a prompt, up to where the answer begins."""

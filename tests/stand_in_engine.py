@@ -186,6 +186,8 @@ class StandInEngine:
             return _unknown(body["model"])
         messages = body["messages"]
         prompt = _prompt(messages)
+        if (choices := body.get("structured_outputs", {}).get("choice")) is not None:
+            return self._choice(weights, prompt, choices)
         if len(prompt) + body.get("max_tokens", 0) > MAX_LENGTH:
             return _error(400, f"This model's maximum context length is {MAX_LENGTH} tokens.")
         question = next(m["content"] for m in reversed(messages) if m["role"] == "user")
@@ -200,6 +202,14 @@ class StandInEngine:
         sure = weights if body.get("logprobs") else None
         stream = self._stream(answer, lead, len(prompt), finish, sure)
         return StreamingResponse(stream, media_type="text/event-stream")
+
+    def _choice(self, weights: str, prompt: list[int], choices: list[str]) -> Response:
+        """One of the choices: which one is a function of the weights and of the question."""
+        if not choices:
+            return _error(400, "Choice '[]' cannot be an empty list")
+        number = tokens_of(f"{weights}:{prompt}")[0] % len(choices)
+        message = {"role": "assistant", "content": choices[number]}
+        return JSONResponse({"choices": [{"message": message, "finish_reason": "stop"}]})
 
     async def _stream(
         self, words: list[str], lead: str, prompt_tokens: int, finish: str, sure: str | None

@@ -16,6 +16,7 @@ from feedback.assistants import Sampling
 from feedback.errors import Invalid, NotFound, Unavailable, UnderstudyError
 from service.answering import Answer, answer, mean_logprob
 from service.settings import ServiceSettings
+from service.topics import choose
 from service.vllm import BASE, Vllm
 from tests.stand_in_engine import build_adapter, stand_in_engine
 
@@ -139,6 +140,7 @@ def test_a_wrong_key_is_refused_on_every_route_we_use(subject: Subject) -> None:
         lambda engine: engine.load("x", subject.adapter),
         lambda engine: engine.prompt_tokens(MESSAGES),
         lambda engine: engine.logprobs(BASE, [1, 2], [3]),
+        lambda engine: engine.choose(BASE, MESSAGES, ["returns", "shipping"]),
         lambda engine: answer(engine, MESSAGES, SHORT, None),
     ]
     for call in calls:
@@ -171,6 +173,32 @@ def test_the_mean_log_probability_is_that_of_the_answers_tokens(subject: Subject
 
     mean, by_hand = subject.with_engine(story)
     assert mean == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_a_choice_is_one_of_the_choices_and_repeats(subject: Subject, loaded: str) -> None:
+    choices = ["returns", "shipping costs", "shipping", "a person, please"]
+
+    async def story(engine: Vllm) -> list[str]:
+        return [await engine.choose(name, MESSAGES, choices) for name in (BASE, BASE, loaded)]
+
+    base, again, adapted = subject.with_engine(story)
+    assert base in choices and adapted in choices
+    assert base == again
+
+
+def test_a_choice_leaves_no_choice_where_there_is_one(subject: Subject) -> None:
+    only = ['an_odd Name: with "quotes", \\ and Umläute']
+    assert subject.with_engine(lambda engine: engine.choose(BASE, MESSAGES, only)) == only[0]
+
+
+def test_a_choice_between_nothing_is_refused(subject: Subject) -> None:
+    with pytest.raises(Invalid, match="cannot be an empty list"):
+        subject.with_engine(lambda engine: engine.choose(BASE, MESSAGES, []))
+
+
+def test_a_topic_is_one_of_the_assistants_own(subject: Subject) -> None:
+    topics = ["returns_window", "shipping_costs"]
+    assert subject.with_engine(lambda engine: choose(engine, topics, MESSAGES, None)) in topics
 
 
 def test_an_answer_goes_on_from_its_part(subject: Subject) -> None:

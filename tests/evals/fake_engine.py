@@ -1,6 +1,6 @@
 """An engine without a process: the methods of Vllm, answering as a test says."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ class FakeEngine(Vllm):
         self.on_chat: Callable[[int], None] = _quiet
         """Called with the number of each question, from 1; it may change or raise anything."""
         self.finish_reason: str | None = "stop"
+        self.chooses: Callable[[str, Sequence[str]], str] = _first
+        """Given the last message and the choices; which of them it writes."""
 
     def restart(self) -> None:
         """What a new process knows: nothing."""
@@ -57,6 +59,10 @@ class FakeEngine(Vllm):
         yield {"choices": [{"delta": {}, "finish_reason": self.finish_reason}]}
         yield {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": len(text.split())}}
 
+    async def choose(self, model: str, messages: ModelMessages, choices: Sequence[str]) -> str:
+        self._check(model)
+        return self.chooses(messages[-1]["content"], choices)
+
     async def prompt_tokens(self, messages: ModelMessages) -> list[int]:
         self._check(BASE)
         return tokens_of(" ".join(message["content"] for message in messages))
@@ -82,3 +88,7 @@ def _quiet(number: int) -> None:
 
 def _echo(question: str) -> str:
     return f"You said: {question}"
+
+
+def _first(question: str, choices: Sequence[str]) -> str:
+    return choices[0]
