@@ -208,6 +208,11 @@ def live_adapter(session: Session, assistant: Assistant) -> Adapter | None:
     )
 
 
+def speaker(session: Session, assistant: Assistant, topic: str | None) -> Adapter | None:
+    """The adapter (None: the base model) that new conversations about a topic (None: unknown) get."""
+    return by_id(session, excepted.speaker(live(session, assistant), topic))
+
+
 def check_expected(
     session: Session, assistant: Assistant, live_now: str | None, before: str | None = None
 ) -> None:

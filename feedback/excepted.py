@@ -46,9 +46,7 @@ def choosable(assistant: Assistant, promotion: Promotion | None) -> list[str]:
     return list(dict.fromkeys([*assistant.topics, *excepted]))
 
 
-def chosen(
-    assistant: Assistant, promotion: Promotion | None, topics: Sequence[str]
-) -> list[str]:
+def chosen(assistant: Assistant, promotion: Promotion | None, topics: Sequence[str]) -> list[str]:
     """The topics that shall be excepted, each once, in the assistant's order.
 
     Raises Invalid for one that the assistant does not have, and where no topic would be left.
@@ -91,6 +89,13 @@ def keeper(
             "answering that. Roll back first, and promote it again with the exception."
         )
     return kept
+
+
+def topics_of(promotion: Promotion | None, adapter: Adapter) -> list[str]:
+    """The topics an adapter goes on answering although another one is live; none where it does not."""
+    if promotion is None or promotion.except_adapter_id != adapter.id:
+        return []
+    return list(promotion.except_topics)
 
 
 def name_of(session: Session, adapter_id: str | None) -> str:
@@ -153,7 +158,9 @@ def begun(session: Session, promotion: Promotion) -> Begun:
         )
         .group_by(col(Conversation.adapter_id), col(Conversation.topic))
     ).all()
-    older = [(topic, many) for ident, topic, many in counted if ident == promotion.except_adapter_id]
+    older = [
+        (topic, many) for ident, topic, many in counted if ident == promotion.except_adapter_id
+    ]
     kept = sum(many for topic, many in older if topic in promotion.except_topics)
     untold = sum(many for _, many in older) - kept
     return Begun(sum(many for *_, many in counted) - kept - untold, kept, untold)

@@ -154,7 +154,15 @@ class Opening:
             writer=self.writer,
         )
         return self._opened(
-            ask, question, answer, said, turns([*said, question]), how, adapter, how.prompt, unsettled
+            ask,
+            question,
+            answer,
+            said,
+            turns([*said, question]),
+            how,
+            adapter,
+            how.prompt,
+            unsettled,
         )
 
     def _unsettled(self, found: Any, said: Sequence[Any]) -> Unsettled | None:

@@ -7,6 +7,7 @@ Where no topic is excepted from what is live there is nothing to settle and noth
 import asyncio
 import logging
 from functools import partial
+from typing import Any
 
 from feedback import turn_log
 from feedback.commits import Commits
@@ -67,7 +68,7 @@ class Settling:
             )
             return None
 
-    async def _keep(self, turn: Turn, row: Message, voice: Voice, **about: str | None) -> bool:
+    async def _keep(self, turn: Turn, row: Message, voice: Voice, **about: Any) -> bool:
         """Store topic and voice, once the question itself is durable. False: it keeps what it has."""
         if not await turn.counts():
             return False

@@ -50,7 +50,9 @@ class Shadow:
             return
         trial = now.trial
         live = now.live.id if now.live else None
-        if now.excepts and said.adapter_id != live:  # about a topic that the live adapter leaves alone
+        if (
+            now.excepts and said.adapter_id != live
+        ):  # about a topic that the live adapter leaves alone
             return
         busy = self._admission.waiting or len(self._running) >= self._settings.shadow_at_once
         if trial.kind != TrialKind.SHADOW or busy:
