@@ -100,7 +100,8 @@ def _described(session: Session, assistant: Assistant) -> dict[str, Any]:
         "title": assistant.title,
         "base_model": assistant.base_model,
         "live": _live(session, assistant),
-        "live_answers": excepted.in_words(session, adapters.live(session, assistant)) or "all topics",
+        "live_answers": excepted.in_words(session, adapters.live(session, assistant))
+        or "all topics",
         "prompt_version": prompt.version,
         "prompt": prompt.text,
         "prompt_by": prompt.author,

@@ -67,6 +67,8 @@ class StandInEngine:
     """Cut the connection after this many words."""
     ignore_adapters: bool = False
     """Accept adapters and answer with the base all the same."""
+    refuses: set[str] = field(default_factory=set)
+    """Names of adapters that it does not load."""
     confidence: float | None = None
     """Log-probability of each token of an answer; None: a function of the weights."""
     running: int = 0
@@ -124,6 +126,8 @@ class StandInEngine:
             return refusal
         body = await request.json()
         name, folder = body["lora_name"], Path(body["lora_path"])
+        if name in self.refuses:
+            return _error(400, f"The lora adapter '{name}' is refused, as it was told.")
         if name in self.adapters:
             return _error(400, f"The lora adapter '{name}' has already been loaded.")
         if not (folder / "adapter_config.json").is_file():

@@ -1,4 +1,4 @@
-"""Live for the other topics only: which adapter answers which topic, whatever was promoted and rolled back."""
+"""Live for the other topics only: who answers which topic, whatever was promoted and rolled back."""
 
 from collections.abc import Callable
 from datetime import timedelta

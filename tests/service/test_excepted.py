@@ -2,23 +2,19 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from feedback import adapters, assistants, conversations
 from feedback.database import reading, writing
 from feedback.tables import Adapter, Conversation, Message, MessageState, Speaker
 from service.settings import ServiceSettings
 from tests.service.conftest import Shop
-from tests.service.talk import ask, begin, eventually, events, said, stream
-from tests.service.test_fleet import second
+from tests.service.talk import ask, begin, events, eventually, said, stream
 from tests.stand_in_engine import StandInEngine, weights_in
 
-__all__ = ["second"]
 TOPICS = ["returns", "refunds", "fees"]
 
 
@@ -180,7 +176,7 @@ def test_an_engine_started_again_gets_both_back(
     for _ in range(3):
         engine.restart()
         for topic, adapter in (("refunds", older), ("fees", newer)):
-            eventually(lambda t=topic, a=adapter: about(customer, t).startswith(words_of(a)))
+            assert about(customer, topic).startswith(words_of(adapter))
 
 
 def test_a_rollback_and_a_full_promotion_end_it(
@@ -271,15 +267,3 @@ def test_a_shadow_is_not_compared_with_what_the_live_adapter_did_not_say(
     eventually(shadowed)
     time.sleep(0.3)
     assert {m.state for ident in kept for m in stored(shop, ident)[1]} == {MessageState.COMPLETE}
-
-
-@pytest.fixture
-def apart(
-    engine: StandInEngine, second: StandInEngine, settings: ServiceSettings
-) -> Iterator[ServiceSettings]:
-    yield settings.model_copy(
-        update={
-            "engine_url": f"{engine.url},{second.url}",
-            "engine_api_key": SecretStr(engine.api_key),
-        }
-    )
