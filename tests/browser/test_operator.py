@@ -124,8 +124,8 @@ def test_an_operator_promotes_for_the_other_topics_only(
         decision.losing_topics = ["Refunds"]
     sign_in(page, shop)
     page.goto(f"{shop.url}/console/shop/candidates/{candidate.adapter.name}")
-    expect(page.get_by_label("Refunds")).to_be_checked()
-    expect(page.get_by_label("Fees")).not_to_be_checked()
+    expect(page.get_by_role("checkbox", name="Refunds")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Fees")).not_to_be_checked()
     accessible(page)
     page.get_by_label("Why promote it?").fill("better on all but refunds")
     page.locator("#decide").scroll_into_view_if_needed()
