@@ -1,6 +1,6 @@
 """What "live for the other topics only" adds to a new conversation's first answer, and to nobody else's.
 
-One service over SQLite, and a stand-in that answers at once, so that what is measured is ours: engine requests,
+One service over SQLite, and a stand-in that answers at once: what is measured is ours. Engine requests,
 SQL statements (the service's looks in the background among them) and milliseconds per first and later answer.
 `python -m benchmarks.except_topics --out benchmarks/results/2026-11-24-except-topics.json`
 """
