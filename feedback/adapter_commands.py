@@ -13,6 +13,7 @@ from feedback import (
     adapters,
     assistants,
     audit,
+    excepted,
     influence,
     lineage,
     promotions,
@@ -33,7 +34,7 @@ from feedback.printing import (
 from feedback.prune import Plan
 from feedback.retention import Verdict
 from feedback.swap_tables import PromotionRequest, RequestState
-from feedback.tables import Adapter, Assistant, Swap, now
+from feedback.tables import Adapter, Assistant, Promotion, Swap, now
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -54,6 +55,13 @@ Reason = Annotated[str, typer.Option(help="Why; kept with the promotion.")]
 Expected = Annotated[
     str | None,
     typer.Option(help="What you saw as live; refused if something else is by now."),
+]
+ExceptTopics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--except-topic",
+        help="A topic that whatever answers it now goes on answering; may be given several times.",
+    ),
 ]
 Wait = Annotated[
     float,
@@ -104,7 +112,15 @@ def show(name: Name, as_json: JsonOption = False) -> None:
             "corrections": len(lineage.feedback_behind(session, adapter)),
             "engine": _word_of(swap) if swap else None,
             "promotions": [
-                f"{past.sequence}: by {past.approved_by}, {past.reason}"
+                ", ".join(
+                    each
+                    for each in (
+                        f"{past.sequence}: by {past.approved_by}",
+                        excepted.in_words(session, past),
+                        past.reason,
+                    )
+                    if each
+                )
                 for past in adapters.history(session, owner)
                 if past.adapter_id == adapter.id
             ],
@@ -113,16 +129,24 @@ def show(name: Name, as_json: JsonOption = False) -> None:
 
 
 def _row(session: Session, owner: Assistant, adapter: Adapter) -> dict[str, Any]:
-    live = adapters.live_adapter(session, owner)
+    live = adapters.live(session, owner)
     return {
         "name": adapter.name,
         "version": adapter.version,
-        "live": live is not None and live.id == adapter.id,
+        "live": live is not None and live.adapter_id == adapter.id,
+        "answers": _answers(session, live, adapter),
         "rank": adapter.rank,
         "size_mb": round(adapter.size_bytes / 1e6, 1),
         "made_at": adapter.created_at,
         "files_removed": adapter.files_removed_at,
     }
+
+
+def _answers(session: Session, live: Promotion | None, adapter: Adapter) -> str:
+    """About what it speaks in new conversations."""
+    if live is not None and live.adapter_id == adapter.id:
+        return excepted.in_words(session, live) or "all topics"
+    return ", ".join(excepted.topics_of(live, adapter))
 
 
 def _state_of_files(adapter: Adapter) -> str:
@@ -145,6 +169,7 @@ def history(assistant: AssistantOption = None, as_json: JsonOption = False) -> N
             {
                 "sequence": past.sequence,
                 "adapter": names.get(past.adapter_id or "", adapters.BASE),
+                "answers": excepted.in_words(session, past) or "all topics",
                 "by": past.approved_by,
                 "reason": past.reason,
                 "at": past.created_at,
@@ -163,6 +188,7 @@ def requests(assistant: AssistantOption = None, as_json: JsonOption = False) -> 
         rows = [
             {
                 "adapter": names.get(asked.adapter_id or "", adapters.BASE),
+                "except_topics": ", ".join(asked.except_topics),
                 "state": asked.state,
                 "by": asked.requested_by,
                 "reason": asked.reason,
@@ -176,23 +202,32 @@ def requests(assistant: AssistantOption = None, as_json: JsonOption = False) -> 
 
 @app.command(
     epilog=examples(
-        'understudy adapters promote shop-v3-1a2b3c4d --by mara --reason "Better on refunds."'
+        'understudy adapters promote shop-v3-1a2b3c4d --by mara --reason "Better on refunds."',
+        "understudy adapters promote shop-v4-5e6f7a8b --except-topic refunds --by mara --reason "
+        '"Better, but not on refunds."',
     )
 )
 def promote(
-    name: Name, by: By, reason: Reason, expected: Expected = None, wait: Wait = 30.0
+    name: Name,
+    by: By,
+    reason: Reason,
+    except_topic: ExceptTopics = None,
+    expected: Expected = None,
+    wait: Wait = 30.0,
 ) -> None:
     """Make an adapter live for new conversations, once the engines were seen to compute it.
 
-    Conversations under way keep their voice. Without a running service the request waits for one.
+    With --except-topic for the other topics only. Conversations under way keep their voice. Without a
+    running service the request waits for one.
     """
     with writing() as session:
         adapter = adapters.get(session, name)
         owner = assistants.by_id(session, adapter.assistant_id)
         adapters.check_expected(session, owner, expected)
-        asked = promotions.request(session, owner, adapter, by, reason)
+        topics = except_topic or []
+        asked = promotions.request(session, owner, adapter, by, reason, except_topics=topics)
         before = adapters.live_adapter(session, owner)
-        _note(session, owner, "adapter.promote", adapter, by, reason)
+        _note(session, owner, "adapter.promote", adapter, by, reason, topics)
     _tell(asked, before, adapter, wait)
 
 
@@ -229,10 +264,16 @@ def rollback(
 
 
 def _note(
-    session: Session, owner: Assistant, act: str, now: Adapter | None, by: str, reason: str
+    session: Session,
+    owner: Assistant,
+    act: str,
+    now: Adapter | None,
+    by: str,
+    reason: str,
+    topics: list[str] | None = None,
 ) -> None:
-    name = now.name if now else adapters.BASE
-    audit.record(session, audit.here(), act, name, owner.id, by=by, reason=reason)
+    name, more = now.name if now else adapters.BASE, {"except_topics": topics} if topics else {}
+    audit.record(session, audit.here(), act, name, owner.id, by=by, reason=reason, **more)
 
 
 @app.command(
@@ -311,14 +352,15 @@ def _tell(
     asked: PromotionRequest, before: Adapter | None, after: Adapter | None, wait_seconds: float
 ) -> None:
     names = [adapter.name if adapter else adapters.BASE for adapter in (before, after)]
-    say(f"Asked for by {asked.requested_by}: {names[0]} → {names[1]}.")
+    how_far = f", all but {', '.join(asked.except_topics)}" if asked.except_topics else ""
+    say(f"Asked for by {asked.requested_by}: {names[0]} → {names[1]}{how_far}.")
     ended = promotions.outcome(asked.id, wait_seconds)
     if ended.state == RequestState.WAITING:
         say(
             "No service has decided yet. Is one running? The request stands, and goes on by itself."
         )
     else:
-        say(f"{names[1]} is live. {ended.outcome}")
+        say(f"{names[1]} is live{how_far}. {ended.outcome}")
 
 
 def _word_of(swap: Swap) -> str:

@@ -1,15 +1,17 @@
 """The adapter registry and the history of what was live.
 
-"Live" is the newest promotion. Promoting and rolling back are the same act: a row is appended.
+"Live" is the newest promotion. Promoting and rolling back are the same act: a row is appended. What was
+live before may go on answering some topics (excepted.py).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, col, func, select
 
-from feedback import adapter_folder
+from feedback import adapter_folder, excepted
 from feedback.adapter_folder import Manifest
 from feedback.errors import Conflict, NotFound
 from feedback.settings import feedback_settings
@@ -25,7 +27,7 @@ from feedback.tables import (
     Swap,
 )
 
-BASE = "base"
+BASE = excepted.BASE
 """How the base model without an adapter is named in commands, routes and pages."""
 
 
@@ -206,6 +208,11 @@ def live_adapter(session: Session, assistant: Assistant) -> Adapter | None:
     )
 
 
+def speaker(session: Session, assistant: Assistant, topic: str | None) -> Adapter | None:
+    """The adapter (None: the base model) that new conversations about a topic (None: unknown) get."""
+    return by_id(session, excepted.speaker(live(session, assistant), topic))
+
+
 def check_expected(
     session: Session, assistant: Assistant, live_now: str | None, before: str | None = None
 ) -> None:
@@ -240,8 +247,10 @@ def promote(
     reason: str,
     decision_id: str | None = None,
     rolls_back: bool = False,
+    except_topics: Sequence[str] = (),
 ) -> Promotion:
-    """Make an adapter (None: the base model) live for new conversations, here and now.
+    """Make an adapter (None: the base model) live for new conversations, here and now; for all but
+    `except_topics`, which whatever answers them now goes on answering.
 
     The service calls this once its engines were seen to compute it; people and the loop ask for it
     with promotions.request.
@@ -249,8 +258,10 @@ def promote(
     lock(session, assistant)
     check_fits(session, assistant, adapter)
     current = live(session, assistant)
-    if (current.adapter_id if current else None) == (adapter.id if adapter else None):
+    topics = excepted.chosen(assistant, current, except_topics)
+    if is_live(current, adapter, topics):
         raise Conflict(f"{adapter.name if adapter else BASE!r} is live already.")
+    kept = keeper(session, assistant, adapter, topics)
     promotion = Promotion(
         assistant_id=assistant.id,
         sequence=(current.sequence if current else 0) + 1,
@@ -259,12 +270,35 @@ def promote(
         approved_by=approved_by,
         reason=reason,
         rolls_back=rolls_back,
+        except_topics=topics,
+        except_adapter_id=kept,
     )
     session.add(promotion)
     if adapter is not None and adapter.cycle_id:
         _no_longer_awaited(session, adapter.cycle_id, approved_by)
     session.flush()
     return promotion
+
+
+def keeper(
+    session: Session, assistant: Assistant, adapter: Adapter | None, topics: Sequence[str]
+) -> str | None:
+    """Id of the adapter (None: the base model) that answers these topics now and would go on while
+    `adapter` is live for all others; Conflict where none may.
+    """
+    if not topics:
+        return None
+    kept = excepted.keeper(session, live(session, assistant), adapter, topics)
+    check_fits(session, assistant, by_id(session, kept))
+    return kept
+
+
+def is_live(promotion: Promotion | None, adapter: Adapter | None, topics: Sequence[str]) -> bool:
+    """Whether a promotion says just that: this adapter (None: the base model), for all but these topics."""
+    wanted = (adapter.id if adapter else None, set(topics))
+    if promotion is None:
+        return wanted == (None, set())
+    return wanted == (promotion.adapter_id, set(promotion.except_topics))
 
 
 def check_fits(session: Session, assistant: Assistant, adapter: Adapter | None) -> None:
@@ -293,15 +327,16 @@ def _no_longer_awaited(session: Session, cycle_id: str, approved_by: str) -> Non
 def back_to(
     session: Session, assistant: Assistant, past: list[Promotion] | None = None
 ) -> Promotion | None:
-    """What a rollback would make live again; None: the base model, as before any promotion.
+    """What a rollback would make live again, for all topics; None: the base model, as before any
+    promotion.
 
-    An adapter whose files were removed is passed over. `past`: the history, where it was read already.
+    Passed over are adapters whose files were removed, and those that never answered all topics: nobody
+    ever found them fit for that. `past`: the history, where it was read already.
     """
     past = history(session, assistant) if past is None else past
     gone = {each.id for each in every(session, assistant) if each.files_removed_at}
-    return next(
-        (p for p in past if p.adapter_id != past[0].adapter_id and p.adapter_id not in gone), None
-    )
+    others = (p for p in past if p.adapter_id != past[0].adapter_id and not p.except_topics)
+    return next((p for p in others if p.adapter_id not in gone), None)
 
 
 def rollback_target(session: Session, assistant: Assistant) -> Adapter | None:

@@ -9,7 +9,7 @@ import typer
 from pydantic import BaseModel
 from sqlmodel import Session
 
-from feedback import adapters, assistant_file, assistants, audit
+from feedback import adapters, assistant_file, assistants, audit, excepted
 from feedback.assistant_file import AssistantFile
 from feedback.assistants import Gate, SwapPolicy
 from feedback.database import reading, writing
@@ -102,6 +102,8 @@ def _described(session: Session, assistant: Assistant) -> dict[str, Any]:
         "title": assistant.title,
         "base_model": assistant.base_model,
         "live": _live(session, assistant),
+        "live_answers": excepted.in_words(session, adapters.live(session, assistant))
+        or "all topics",
         "prompt_version": prompt.version,
         "prompt": prompt.text,
         "prompt_by": prompt.author,

@@ -113,6 +113,7 @@ def _adapter(each: dict[str, Any]) -> str:
         words
         for key, words in (
             ("live", "live"),
+            ("answers_some_topics", "answers some topics in place of what is live"),
             ("rollback_target", "what a rollback returns to"),
             ("asked_to_go_live", "asked to go live"),
             ("on_trial", "on trial"),

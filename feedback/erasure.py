@@ -16,6 +16,7 @@ from feedback import (
     adapters,
     audit,
     cycles,
+    excepted,
     lineage,
     promotions,
     redactions,
@@ -399,13 +400,14 @@ def _forget_in_search(session: Session, talks: list[str]) -> None:
 
 def standing(session: Session, assistant: Assistant, adapter: Adapter) -> dict[str, Any]:
     """An adapter that learned from them, and what would still speak with it."""
-    live = adapters.live_adapter(session, assistant)
-    back = adapters.back_to(session, assistant) if adapters.live(session, assistant) else None
+    live = adapters.live(session, assistant)
+    back = adapters.back_to(session, assistant) if live else None
     asked = promotions.waiting(session, assistant)
     trial = trials.running(session, assistant)
     return {
         "name": adapter.name,
-        "live": live is not None and live.id == adapter.id,
+        "live": live is not None and live.adapter_id == adapter.id,
+        "answers_some_topics": bool(excepted.topics_of(live, adapter)),
         "rollback_target": back is not None and back.adapter_id == adapter.id,
         "asked_to_go_live": asked is not None and asked.adapter_id == adapter.id,
         "on_trial": trial is not None and trial.adapter_id == adapter.id,

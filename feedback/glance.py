@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Integer, case
 from sqlmodel import Session, col, func, select
 
-from feedback import adapters
+from feedback import adapters, excepted
 from feedback.rates import SATISFIED, Counts, month_ago
 from feedback.tables import (
     Adapter,
@@ -38,6 +38,8 @@ class Glance:
     """Candidates that passed and wait for a person's word, newest first."""
     counts: Counts
     """Satisfaction of the conversations that began in the last thirty days."""
+    exception: str = ""
+    """What is live does not answer all: "all but refunds (…)"; empty: it does."""
 
 
 def of_each(session: Session, assistants: Sequence[Assistant]) -> list[Glance]:
@@ -52,9 +54,9 @@ def of_each(session: Session, assistants: Sequence[Assistant]) -> list[Glance]:
         live = adapters.by_id(session, promotion.adapter_id) if promotion else None
         how_many, since = waiting.get(each.id, (0, None))
         passed = to_decide.get(each.id, [])
-        lines.append(
-            Glance(each, live, promotion, how_many, since, passed, counts.get(each.id, Counts()))
-        )
+        exception = excepted.in_words(session, promotion)
+        rated = counts.get(each.id, Counts())
+        lines.append(Glance(each, live, promotion, how_many, since, passed, rated, exception))
     return lines
 
 

@@ -5,11 +5,12 @@ refused request leaves no promotion: what is live stays live. One request at a t
 """
 
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from feedback import adapters, proposals, trials
+from feedback import adapters, excepted, proposals, trials
 from feedback.database import reading
 from feedback.errors import Conflict
 from feedback.swap_tables import PromotionRequest, RequestState
@@ -27,32 +28,37 @@ def request(
     reason: str,
     decision_id: str | None = None,
     rolls_back: bool = False,
+    except_topics: Sequence[str] = (),
 ) -> PromotionRequest:
-    """Ask for an adapter (None: the base model) to go live. It replaces a request that still waits.
+    """Ask for an adapter (None: the base model) to go live; for all but `except_topics`, which whatever
+    answers them now goes on answering. It replaces a request that still waits.
 
-    Raises Conflict when it is live or asked for already, or does not fit the assistant.
+    Raises Conflict when it is live or asked for already, or does not fit the assistant; for topics see
+    `excepted.chosen` and `adapters.keeper`.
     """
     adapters.lock(session, assistant)
     adapters.check_fits(session, assistant, adapter)
-    before = waiting(session, assistant)
-    current = adapters.live(session, assistant)
-    standing = before or current
-    wanted = adapter.id if adapter else None
-    if (standing.adapter_id if standing else None) == wanted:
+    before, current = waiting(session, assistant), adapters.live(session, assistant)
+    topics = excepted.chosen(assistant, current, except_topics)
+    is_live = adapters.is_live(current, adapter, topics)
+    if is_live if before is None else _asks_for(before, adapter, topics):
         name = adapter.name if adapter else adapters.BASE
         raise Conflict(f"{name!r} is {'asked for' if before else 'live'} already.")
+    if not is_live:
+        adapters.keeper(session, assistant, adapter, topics)  # where none may, that is said now
     row = PromotionRequest(
         assistant_id=assistant.id,
-        adapter_id=wanted,
+        adapter_id=adapter.id if adapter else None,
         decision_id=decision_id,
         requested_by=requested_by,
         reason=reason,
         rolls_back=rolls_back,
+        except_topics=topics,
     )
     if before:
         _end(before, RequestState.WITHDRAWN, f"{requested_by} asked for something else: {reason}")
         session.add(before)
-    if before and (current.adapter_id if current else None) == wanted:
+    if is_live:
         _end(row, RequestState.DONE, "It was live all the time.")
         row.promotion_id = current.id if current else None
     session.add(row)
@@ -60,15 +66,27 @@ def request(
     return row
 
 
+def _asks_for(row: PromotionRequest, adapter: Adapter | None, topics: Sequence[str]) -> bool:
+    wanted = (adapter.id if adapter else None, set(topics))
+    return wanted == (row.adapter_id, set(row.except_topics))
+
+
 def request_rollback(
     session: Session, assistant: Assistant, requested_by: str, reason: str
 ) -> PromotionRequest:
-    """Ask for what was live before. Where a promotion still waits, that one is withdrawn instead."""
+    """Ask for what was live before, for all topics. Where a promotion still waits, that one is withdrawn
+    instead, and what is live stays as it is, with its exceptions.
+    """
+    topics: list[str] = []
     if waiting(session, assistant):
         target = adapters.live_adapter(session, assistant)
+        if current := adapters.live(session, assistant):
+            topics = current.except_topics
     else:
         target = adapters.rollback_target(session, assistant)
-    return request(session, assistant, target, requested_by, reason, rolls_back=True)
+    return request(
+        session, assistant, target, requested_by, reason, rolls_back=True, except_topics=topics
+    )
 
 
 def waiting(session: Session, assistant: Assistant) -> PromotionRequest | None:
@@ -131,6 +149,7 @@ def carry_out(session: Session, request_id: str) -> Promotion | None:
         row.reason,
         row.decision_id,
         row.rolls_back,
+        row.except_topics,
     )
     trials.end_with(session, promotion)
     if promotion.rolls_back:

@@ -58,6 +58,8 @@ class Look:
     settings: FeedbackSettings
     history: list[Promotion]
     live_id: str | None
+    keeper_id: str | None
+    """What answers the topics that are excepted from what is live."""
     back_to_id: str | None
     speaking: set[str]
     writing: set[str]
@@ -109,8 +111,8 @@ def _verdict(look: Look, adapter: Adapter, size_bytes: int) -> Verdict:
 
 def look_at(session: Session, assistant: Assistant, now: datetime) -> Look:
     """Everything the reasons need, in a few queries."""
-    live = adapters.live_adapter(session, assistant)
-    before = adapters.back_to(session, assistant) if adapters.live(session, assistant) else None
+    live = adapters.live(session, assistant)
+    before = adapters.back_to(session, assistant) if live else None
     settings = feedback_settings()
     return Look(
         session,
@@ -118,7 +120,8 @@ def look_at(session: Session, assistant: Assistant, now: datetime) -> Look:
         now,
         settings,
         adapters.history(session, assistant),
-        live.id if live else None,
+        live.adapter_id if live else None,
+        live.except_adapter_id if live else None,
         before.adapter_id if before else None,
         _may_still_speak(session, assistant),
         _writing(session, assistant, now),
@@ -178,6 +181,12 @@ def _examined(session: Session, assistant: Assistant, since: datetime) -> set[st
 
 def _is_live(look: Look, adapter: Adapter) -> str | None:
     return "is live" if adapter.id == look.live_id else None
+
+
+def _answers_some_topics(look: Look, adapter: Adapter) -> str | None:
+    if adapter.id != look.keeper_id:
+        return None
+    return f"goes on answering {', '.join(look.history[0].except_topics)}"
 
 
 def _is_next_back(look: Look, adapter: Adapter) -> str | None:
@@ -250,6 +259,7 @@ def _is_on_trial(look: Look, adapter: Adapter) -> str | None:
 
 REASONS: tuple[Callable[[Look, Adapter], str | None], ...] = (
     _is_live,
+    _answers_some_topics,
     _is_next_back,
     _speaks_in_its_place,
     _was_one_of_the_last,

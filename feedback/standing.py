@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from feedback import adapters, assistants, cycles, promotions, trials
+from feedback import adapters, assistants, cycles, excepted, promotions, trials
 from feedback.swap_tables import PromotionRequest, Trial, TrialKind
 from feedback.tables import Adapter, Assistant, Conversation, Cycle, CycleState, Promotion
 
@@ -31,12 +31,34 @@ class Standing:
     """Ids of adapters that were taken out of service: by a rollback, or by a trial that went badly."""
     awaited: tuple[Adapter, ...] = ()
     """Candidates that are examined, or wait for a person."""
+    promotion: Promotion | None = None
+    """What made it live; it names the topics that `keeper` goes on answering, if there are any."""
+    keeper: Adapter | None = None
+    """What answers the excepted topics, where there are such."""
 
     @property
     def wanted(self) -> list[Adapter]:
         """What every engine should hold, most urgent first."""
-        ordered = [self.live, self.requested, self.candidate, self.rollback]
+        ordered = [self.live, self.keeper, self.requested, self.candidate, self.rollback]
         return list({each.id: each for each in ordered if each}.values())
+
+    @property
+    def excepts(self) -> bool:
+        """Whether there are topics that what is live does not answer."""
+        return self.promotion is not None and bool(self.promotion.except_topics)
+
+    @property
+    def topics(self) -> list[str]:
+        """What a new conversation may be about, where that decides who answers."""
+        return excepted.choosable(self.assistant, self.promotion)
+
+    def keeps(self, topic: str | None) -> bool:
+        """Whether a topic (None: it is not known) is answered by the older adapter."""
+        return excepted.keeps(self.promotion, topic)
+
+    def speaker(self, topic: str | None) -> Adapter | None:
+        """Who answers a topic (None: it is not known) in new conversations."""
+        return self.keeper if self.keeps(topic) else self.live
 
     def draw(self, who: str) -> str | None:
         """The arm of the canary that a new conversation with `who` falls into; None without a canary.
@@ -50,8 +72,9 @@ class Standing:
         return trials.CANDIDATE if in_share(f"{trial.id}:{who}", trial.share) else trials.LIVE
 
     def moves(self, conversation: Conversation, now: datetime) -> bool:
-        """Whether a running conversation takes the live adapter at its next turn."""
-        if conversation.adapter_id == (self.live.id if self.live else None):
+        """Whether a running conversation takes what answers its topic now, at its next turn."""
+        speaker = self.speaker(conversation.topic)
+        if conversation.adapter_id == (speaker.id if speaker else None):
             return False
         policy = assistants.swap_policy_of(self.assistant)
         if policy.leave_withdrawn and conversation.adapter_id in self.withdrawn:
@@ -85,6 +108,8 @@ def of(session: Session, assistant: Assistant) -> Standing:
         adapters.by_id(session, trial.adapter_id) if trial else None,
         frozenset(_withdrawn(session, assistant, past)),
         tuple(_awaited(session, assistant)),
+        past[0] if past else None,
+        adapters.by_id(session, past[0].except_adapter_id) if past else None,
     )
 
 

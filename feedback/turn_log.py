@@ -6,7 +6,7 @@ whoever is in no hurry; a test compares them. What is out of the ordinary is lef
 
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import configure_mappers, make_transient_to_detached
 from sqlalchemy.orm.attributes import manager_of_class
 from sqlmodel import Session, SQLModel
@@ -41,6 +41,7 @@ class Talk(NamedTuple):
     customer_id: str | None
     api_key_id: str | None
     adapter_id: str | None
+    topic: str | None
     trial_id: str | None
     handling: str
     lowest_confidence: float | None
@@ -81,6 +82,12 @@ _FILL = Prepared(
     update(_SAYS).where(_SAYS.c.id == bindparam("_id"), _SAYS.c.state == bindparam("_state"))
 )
 _SHOW = Prepared(update(_OF).where(_OF.c.id == bindparam("_id")))
+_SETTLE = Prepared(
+    update(_OF).where(
+        _OF.c.id == bindparam("_id"),
+        or_(_OF.c.topic.is_(None), _OF.c.topic == bindparam("_topic")),
+    )
+)
 
 
 def begin(
@@ -159,6 +166,24 @@ def move(session: Session, conversation_id: str, adapter: Adapter | None) -> Non
     """From now on the conversation speaks with this adapter (None: the base model)."""
     values = {"_id": conversation_id, "adapter_id": adapter.id if adapter else None}
     _SHOW.run(session.connection(), values)
+
+
+def settle(
+    session: Session, answer: Message, adapter: Adapter | None, topic: str | None, **more: Any
+) -> bool:
+    """Before its first word an answer, and so its conversation, gets its voice: this adapter (None: the
+    base model). `more`: who named the topic, the canary's arm it falls into.
+
+    False, and nothing is stored, where somebody named another topic meanwhile, or it was erased.
+    """
+    connection = session.connection()
+    voice: dict[str, Any] = {"adapter_id": adapter.id if adapter else None}
+    known = {"_id": answer.conversation_id, "_topic": topic, "topic": topic}
+    if _SETTLE.run(connection, {**known, **voice, **more}).rowcount != 1:
+        return False
+    voice["adapter_digest"] = adapter.digest if adapter else None
+    _FILL.run(connection, {"_id": answer.id, "_state": MessageState.WRITING, **voice})
+    return True
 
 
 def finish(session: Session, answer: Message, said: ModelMessages, **result: Any) -> Message | None:

@@ -46,6 +46,10 @@ class Answer:
         self.latency_ms: int | None = None
         self._logprobs: list[float] = []
 
+    def speak_with(self, adapter_name: str | None) -> None:
+        """This adapter (None: the base model) makes it; to be said before it has begun."""
+        self._model = adapter_name or BASE
+
     @property
     def mean_logprob(self) -> float | None:
         """How sure the model was: mean log-probability of its own tokens, in nats; None before any."""

@@ -53,7 +53,9 @@ IdempotencyKey = Annotated[
 async def begin_conversation(
     request: Request, new: NewConversation, caller: Anyone
 ) -> ConversationOut:
-    """Begin a conversation. It keeps the adapter that is live now for as long as it lasts."""
+    """Begin a conversation. It keeps the adapter that is live now for as long as it lasts; where that
+    does not answer all topics, the first message decides.
+    """
     state = request.app.state
 
     every = await state.assistants.soon(state.database, None)

@@ -18,7 +18,7 @@ from service.permissions import Caller
 async def draft(state: State, conversation: Conversation, caller: Caller) -> Message:
     """A draft in the conversation's own voice, answering what the customer said last.
 
-    Where the files of that voice were removed since, what is live speaks.
+    Where the files of that voice were removed since, what answers its topic now speaks.
     """
 
     def prepare() -> tuple[Assistant, Adapter | None, Prompt, list[Message]]:
@@ -73,4 +73,4 @@ def _voice(session: Session, assistant: Assistant, conversation: Conversation) -
     own = adapters.by_id(session, conversation.adapter_id)
     if own is None or adapters.usable(session, own):
         return own
-    return adapters.live_adapter(session, assistant)
+    return adapters.speaker(session, assistant, conversation.topic)

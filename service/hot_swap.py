@@ -127,21 +127,37 @@ class HotSwap:
         return self._standings.get(assistant_id)
 
     async def voice(self, assistant: Assistant, who: str) -> Voice:
-        """The adapter for a new conversation with `who`, and the canary it counts for, if any."""
+        """The adapter for a new conversation with `who`, and the canary it counts for, if any.
+
+        Where its topic decides, it begins with the older one, and settling.py asks again.
+        """
         if assistant.id not in self._standings:
             await self._read()
         standing = self._standings[assistant.id]
-        trial, candidate = standing.trial, standing.candidate
+        if standing.excepts:
+            return Voice(standing.keeper)
+        return self.voice_for(standing, None, who)
+
+    def voice_for(self, standing: Standing, topic: str | None, who: str) -> Voice:
+        """Who speaks about a topic (None: it is not known) in a new conversation with `who`.
+
+        What is kept from the live adapter takes no part in a canary, which compares with that.
+        """
+        trial, candidate, keeps = standing.trial, standing.candidate, standing.keeps(topic)
         # Before it is verified nobody meets it, and neither arm counts.
-        if trial and candidate and any(member.holds(candidate) for member in self.fleet.up):
+        if trial and candidate and not keeps and self._is_held(candidate):
             arm = standing.draw(who)
             if arm is not None:
                 chosen = candidate if arm == CANDIDATE else standing.live
                 return Voice(chosen, trial.id, arm, trial.share)
-        if standing.live is not None and self._is_refused_everywhere(standing.live):
-            log.error("adapter=%s is refused on every engine", standing.live.name)
-            return Voice(standing.rollback)
-        return Voice(standing.live)
+        speaker = standing.speaker(topic)
+        if speaker is not None and self._is_refused_everywhere(speaker):
+            log.error("adapter=%s is refused on every engine", speaker.name)
+            return Voice(standing.live if keeps else standing.rollback)
+        return Voice(speaker)
+
+    def _is_held(self, adapter: Adapter) -> bool:
+        return any(member.holds(adapter) for member in self.fleet.up)
 
     def _is_refused_everywhere(self, adapter: Adapter) -> bool:
         words = [member.word_on(adapter) for member in self.fleet.up]
@@ -227,7 +243,7 @@ class HotSwap:
                     with writing(self._database) as session:
                         promotions.carry_out(session, request.id)
                     return
-                except Conflict as error:
+                except (Conflict, Invalid) as error:
                     why = str(error)
             with writing(self._database) as session:
                 promotions.refuse(session, request.id, why)

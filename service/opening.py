@@ -19,6 +19,7 @@ from feedback.settings import feedback_settings
 from feedback.standing import Standing
 from feedback.storing import storable
 from feedback.tables import (
+    UNSEEN,
     Adapter,
     Assistant,
     Conversation,
@@ -26,6 +27,7 @@ from feedback.tables import (
     Message,
     MessageState,
     Prompt,
+    Speaker,
     now,
 )
 from feedback.transcript import ModelMessages, render, turns
@@ -53,6 +55,16 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class Unsettled:
+    """A conversation whose topic decides who answers in it, before the bot's first word (settling.py)."""
+
+    topic: str | None
+    """Where it is known already: a person named it."""
+    who: str
+    """For whom a canary's arm is drawn."""
+
+
+@dataclass(frozen=True)
 class Opened:
     """A stored question with its answer's row, and what the model will see."""
 
@@ -67,6 +79,7 @@ class Opened:
     may_hand_over: bool
     assistant_id: str
     last_engine: str | None
+    unsettled: Unsettled | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,8 @@ class Opening:
         if said and said[-1].state == MessageState.WRITING:
             self._refuse_while_writing(said[-1].id)
         self._check_admission(found.assistant_id)
-        adapter = self._voice_of(session, found)
+        unsettled = self._unsettled(found, said)
+        adapter = self._voice_of(session, found, unsettled)
         sampling = ask.sampling or how.sampling
         question, answer = turn_log.ask(
             session,
@@ -140,19 +154,41 @@ class Opening:
             writer=self.writer,
         )
         return self._opened(
-            ask, question, answer, said, turns([*said, question]), how, adapter, how.prompt
+            ask,
+            question,
+            answer,
+            said,
+            turns([*said, question]),
+            how,
+            adapter,
+            how.prompt,
+            unsettled,
         )
 
-    def _voice_of(self, session: Session, found: Any) -> Adapter | None:
-        """The conversation's adapter. Between two turns the swap policy may move it to what is live;
-        one whose adapter has no files any more has to move.
+    def _unsettled(self, found: Any, said: Sequence[Any]) -> Unsettled | None:
+        """Of a conversation that holds what answers unknown topics, and in which the bot is yet to speak."""
+        standing = self._known(found.assistant_id)
+        if standing is None or not standing.excepts or found.trial_id is not None:
+            return None
+        kept = standing.keeper.id if standing.keeper else None
+        if found.adapter_id != kept or any(_is_our_word(each) for each in said):
+            return None
+        return Unsettled(found.topic, found.customer_id or found.id)
+
+    def _voice_of(
+        self, session: Session, found: Any, unsettled: Unsettled | None = None
+    ) -> Adapter | None:
+        """The conversation's adapter. Between two turns the swap policy may move it to what answers its
+        topic now; one whose adapter has no files any more has to move.
         """
         own, usable = adapters.kept(session, found.adapter_id)
         standing = self._known(found.assistant_id)
-        if standing is None or (usable and not standing.moves(found, now())):
+        stays = unsettled is not None or (standing is not None and not standing.moves(found, now()))
+        if standing is None or (usable and stays):
             return own
-        turn_log.move(session, found.id, standing.live)
-        return standing.live
+        speaker = standing.speaker(found.topic)
+        turn_log.move(session, found.id, speaker)
+        return speaker
 
     def _opened(
         self,
@@ -164,6 +200,7 @@ class Opening:
         how: Speaking,
         adapter: Adapter | None,
         prompt: Prompt,
+        unsettled: Unsettled | None,
     ) -> Opened:
         rendered = render(prompt.text, said, feedback_settings().transcript_max_chars)
         return Opened(
@@ -177,6 +214,7 @@ class Opening:
             ask.may_hand_over,
             how.assistant.id,
             next((each.engine for each in reversed(before) if each.engine), None),
+            unsettled,
         )
 
     def _open_unusual(self, ask: Ask, session: Session, how: Speaking) -> Opened | LeftToAPerson:
@@ -205,7 +243,10 @@ class Opening:
             if message.position < answer.position
         ]
         adapter = adapters.by_id(session, answer.adapter_id)
-        return self._opened(ask, question, answer, before, turns(before), how, adapter, prompt)
+        unsettled = self._unsettled(conversation, [*before, answer])
+        return self._opened(
+            ask, question, answer, before, turns(before), how, adapter, prompt, unsettled
+        )
 
     def _for_a_person(
         self, session: Session, conversation: Conversation, desk: Desk, ask: Ask
@@ -251,6 +292,12 @@ class Opening:
 
     def _refuse_while_writing(self, message_id: str) -> None:
         raise Conflict(f"Message {message_id!r} is still being written; one question at a time.")
+
+
+def _is_our_word(line: Any) -> bool:
+    """Whether the bot said something here. Not what it said elsewhere before, nor what nobody saw."""
+    said = line.speaker == Speaker.ASSISTANT and line.engine and line.text
+    return bool(said) and line.state not in UNSEEN
 
 
 def _speaking(session: Session, assistant_id: str) -> Speaking:

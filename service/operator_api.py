@@ -1,6 +1,6 @@
 """The operators' door: adapters, promotions, cycles, tickets, datasets and decisions."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlmodel import Session
@@ -12,6 +12,7 @@ from feedback import (
     dataset_diff,
     datasets,
     decisions,
+    excepted,
     leaks,
     probes,
     promotions,
@@ -76,7 +77,8 @@ def list_promotions(
 def promote(
     request: Request, response: Response, new: NewPromotion, caller: Operator
 ) -> PromotionRequestOut:
-    """Make an adapter live for new conversations, once enough engines were seen to compute it.
+    """Make an adapter live for new conversations, once enough engines were seen to compute it; with
+    `except_topics` for the other topics only, until a rollback or the next promotion.
 
     201 when it is live; 202 when engines have not said yet, it then goes on by itself; 409 with their
     reasons when it was refused, and nothing has changed.
@@ -87,8 +89,12 @@ def promote(
             None if new.adapter == adapters.BASE else adapter_for(session, caller, new.adapter)
         )
         adapters.check_expected(session, owner, new.expected)
-        row = promotions.request(session, owner, adapter, caller.name, new.reason)
-        _note(session, caller, owner, "adapter.promote", new.adapter, reason=new.reason)
+        topics = new.except_topics
+        row = promotions.request(
+            session, owner, adapter, caller.name, new.reason, except_topics=topics
+        )
+        more = {"except_topics": topics} if topics else {}
+        _note(session, caller, owner, "adapter.promote", new.adapter, reason=new.reason, **more)
     return _outcome(request, response, row)
 
 
@@ -239,7 +245,7 @@ def add_probes(request: Request, caller: Operator, assistant: str | None = None)
 
 
 def _note(
-    session: Session, caller: Caller, owner: Assistant, act: str, subject: str, **detail: str
+    session: Session, caller: Caller, owner: Assistant, act: str, subject: str, **detail: Any
 ) -> None:
     audit.record(session, caller.actor(owner.id), act, subject, owner.id, **detail)
 
@@ -260,11 +266,12 @@ def _cycle(session: Session, caller: Caller, cycle_id: str) -> Cycle:
 
 
 def _adapter_out(session: Session, assistant: Assistant, adapter: Adapter) -> AdapterOut:
-    live = adapters.live_adapter(session, assistant)
+    live = adapters.live(session, assistant)
     swap = adapters.last_swap(session, adapter)
     return AdapterOut.of(
         adapter,
-        live=live is not None and live.id == adapter.id,
+        live=live is not None and live.adapter_id == adapter.id,
+        answers_topics=excepted.topics_of(live, adapter),
         datasets=[dataset.name for dataset in adapters.datasets_of(session, adapter)],
         verified=swap.verified if swap else None,
         verified_reason=swap.reason if swap else None,
@@ -272,7 +279,12 @@ def _adapter_out(session: Session, assistant: Assistant, adapter: Adapter) -> Ad
 
 
 def _promotion_out(session: Session, promotion: Promotion) -> PromotionOut:
-    return PromotionOut.of(promotion, _adapter_name(session, promotion.adapter_id))
+    keeper = _adapter_name(session, promotion.except_adapter_id)
+    return PromotionOut.of(
+        promotion,
+        adapter=_adapter_name(session, promotion.adapter_id),
+        except_adapter=keeper if promotion.except_topics else None,
+    )
 
 
 def _outcome(request: Request, response: Response, row: PromotionRequest) -> PromotionRequestOut:

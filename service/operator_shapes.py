@@ -36,6 +36,9 @@ class AdapterOut(Shape):
         description="Since when it has no files and cannot go live again; null: it has them."
     )
     live: bool
+    answers_topics: list[str] = Field(
+        description="Topics that it goes on answering while another adapter is live for the others."
+    )
     cycle_id: str | None
     datasets: list[str]
     verified: bool | None = Field(description="The engine's last word on it; null: never asked.")
@@ -54,6 +57,11 @@ class NewPromotion(Shape):
     adapter: str = Field(description="An adapter's name, or 'base'.")
     assistant: str | None = None
     reason: str = Field(min_length=1, max_length=2000)
+    except_topics: list[str] = Field(
+        [],
+        max_length=1000,
+        description="Topics of the assistant that whatever answers them now goes on answering.",
+    )
     expected: str | None = Field(
         None, description="What you saw as live; refused with 409 if something else is."
     )
@@ -78,13 +86,17 @@ class PromotionOut(Shape):
     approved_by: str
     reason: str
     decision_id: str | None
+    except_topics: list[str] = Field(description="Topics that it does not answer.")
+    except_adapter: str | None = Field(
+        description="What goes on answering these, or 'base'; null: there are none."
+    )
     created_at: datetime
 
     @classmethod
-    def of(cls, promotion: Promotion, adapter: str) -> Self:
+    def of(cls, promotion: Promotion, **more: Any) -> Self:
         """The public side of a promotion's row."""
-        names = set(cls.model_fields) - {"adapter"}
-        return cls(**{name: getattr(promotion, name) for name in names}, adapter=adapter)
+        own = {n: getattr(promotion, n) for n in cls.model_fields if n not in more}
+        return cls(**own, **more)
 
 
 class PromotionRequestOut(Shape):
@@ -98,6 +110,7 @@ class PromotionRequestOut(Shape):
     requested_by: str
     reason: str
     rolls_back: bool
+    except_topics: list[str] = Field(description="Topics that it shall not answer.")
     created_at: datetime
     decided_at: datetime | None
 

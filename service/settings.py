@@ -162,6 +162,12 @@ class ServiceSettings(PackageSettings):
     swap_retry_seconds: float = Field(
         60.0, gt=0, description="After this time an adapter that was refused may be tried again."
     )
+    topic_timeout_seconds: float = Field(
+        5.0,
+        gt=0,
+        description="Longest time to tell a new conversation's topic, where that decides which adapter "
+        "answers. After it the older one does, and the customer waits no longer.",
+    )
     trial_poll_seconds: float = Field(1.0, gt=0, description="How often running trials are judged.")
     shadow_at_once: int = Field(
         2,

@@ -50,6 +50,11 @@ class Shadow:
         if now is None or now.trial is None or now.candidate is None:
             return
         trial = now.trial
+        live = now.live.id if now.live else None
+        if (
+            now.excepts and said.adapter_id != live
+        ):  # about a topic that the live adapter leaves alone
+            return
         busy = self._admission.waiting or len(self._running) >= self._settings.shadow_at_once
         if trial.kind != TrialKind.SHADOW or busy:
             return

@@ -14,7 +14,7 @@ from anyio import to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from feedback import promotions, proposals, standing, trial_outcomes, trials
+from feedback import adapters, promotions, proposals, standing, trial_outcomes, trials
 from feedback.database import reading, writing
 from feedback.swap_tables import Trial, TrialKind, TrialState
 from feedback.tables import Adapter, Assistant, Message, now
@@ -180,5 +180,7 @@ def _promote(session: Session, trial: Trial, evidence: dict[str, Any], why: str)
     trials.judged(session, trial, Kind.NO_WORSE, evidence, trial.share)
     assistant = session.get_one(Assistant, trial.assistant_id)
     adapter = session.get_one(Adapter, trial.adapter_id)
+    live = adapters.live(session, assistant)
+    untried = live.except_topics if live else []  # no conversation about these took part
     if trials.end(session, trial.id, TrialState.PROMOTED, POLICY, why):
-        promotions.request(session, assistant, adapter, POLICY, why)
+        promotions.request(session, assistant, adapter, POLICY, why, except_topics=untried)

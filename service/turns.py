@@ -35,6 +35,7 @@ from service.hot_swap import HotSwap
 from service.member import Member
 from service.opening import Ask, LeftToAPerson, Opened, Opening
 from service.settings import ServiceSettings
+from service.settling import Settling
 from service.shadow import Shadow
 from service.silencing import Silencing, TakenOver
 from service.turn import Turn, to_the_end
@@ -57,6 +58,7 @@ class Turns:
         self.shadow = Shadow(database, hot_swap, self.admission, settings)
         self._settings = settings
         self._commits = Commits(database)
+        self._settling = Settling(hot_swap, self._commits, settings)
         self._silencing = Silencing(database, settings.events_poll_seconds)
         self._running: dict[str, Turn] = {}
         self._opening = Opening(
@@ -196,11 +198,13 @@ class Turns:
         """One answer, one voice. Until its first word, another engine may take it over."""
         failed: list[Member] = []
         async with self.admission.turn(opened.assistant_id):
+            adapter = await self._settling.voice(turn, opened)
+            answer.speak_with(adapter.name if adapter else None)
             for _ in range(ENGINE_TRIES):
                 member = None
                 try:
                     async with self._hot_swap.engine_with(
-                        opened.adapter, opened.last_engine, failed
+                        adapter, opened.last_engine, failed
                     ) as member:
                         async for piece in answer.pieces(member.vllm):
                             turn.add(piece)

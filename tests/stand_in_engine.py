@@ -55,6 +55,10 @@ class StandInEngine:
     api_key: str = "stand-in"
     pause_seconds: float = 0.0
     """Between two words of an answer."""
+    choice_pause_seconds: float = 0.0
+    """Before it chooses."""
+    choice_down: bool = False
+    """It answers, but cannot choose."""
     words: int = 0
     """Length of answers; 0: an echo of the question."""
     down: bool = False
@@ -64,6 +68,8 @@ class StandInEngine:
     """Cut the connection after this many words."""
     ignore_adapters: bool = False
     """Accept adapters and answer with the base all the same."""
+    refuses: set[str] = field(default_factory=set)
+    """Names of adapters that it does not load."""
     confidence: float | None = None
     """Log-probability of each token of an answer; None: a function of the weights."""
     ranks: bool = True
@@ -123,6 +129,8 @@ class StandInEngine:
             return refusal
         body = await request.json()
         name, folder = body["lora_name"], Path(body["lora_path"])
+        if name in self.refuses:
+            return _error(400, f"The lora adapter '{name}' is refused, as it was told.")
         if name in self.adapters:
             return _error(400, f"The lora adapter '{name}' has already been loaded.")
         if not (folder / "adapter_config.json").is_file():
@@ -194,7 +202,7 @@ class StandInEngine:
         messages = body["messages"]
         prompt = _prompt(messages)
         if (choices := body.get("structured_outputs", {}).get("choice")) is not None:
-            return self._choice(weights, prompt, choices)
+            return await self._choice(weights, messages, choices)
         if len(prompt) + body.get("max_tokens", 0) > MAX_LENGTH:
             return _error(400, f"This model's maximum context length is {MAX_LENGTH} tokens.")
         question = next(m["content"] for m in reversed(messages) if m["role"] == "user")
@@ -210,12 +218,18 @@ class StandInEngine:
         stream = self._stream(answer, lead, len(prompt), finish, sure)
         return StreamingResponse(stream, media_type="text/event-stream")
 
-    def _choice(self, weights: str, prompt: list[int], choices: list[str]) -> Response:
-        """One of the choices: which one is a function of the weights and of the question."""
+    async def _choice(
+        self, weights: str, messages: list[dict[str, str]], choices: list[str]
+    ) -> Response:
+        """One of the choices: what the question names, else a function of the weights and of it."""
         if not choices:
             return _error(400, "Choice '[]' cannot be an empty list")
-        number = tokens_of(f"{weights}:{prompt}")[0] % len(choices)
-        message = {"role": "assistant", "content": choices[number]}
+        if self.choice_down:
+            return _error(500, "it cannot choose, as it was told")
+        await asyncio.sleep(self.choice_pause_seconds)
+        number = tokens_of(f"{weights}:{_prompt(messages)}")[0] % len(choices)
+        named = [choice for choice in choices if choice in messages[-1]["content"]]
+        message = {"role": "assistant", "content": [*named, choices[number]][0]}
         return JSONResponse({"choices": [{"message": message, "finish_reason": "stop"}]})
 
     async def _stream(

@@ -16,6 +16,7 @@ from feedback import (
     cycles,
     decisions,
     exams,
+    excepted,
     incidents,
     influence,
     judge_figures,
@@ -44,6 +45,7 @@ OfStaff = Annotated[Seat, Depends(seat(*STAFF))]
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 Reason = Annotated[str, Form(max_length=2000)]
 Expected = Annotated[str, Form(max_length=200)]
+Topics = Annotated[list[str] | None, Form(max_length=1000)]
 Order = Literal["worse", "better"]
 
 PAGE = 20
@@ -100,13 +102,22 @@ class Verdict:
 def show_all(request: Request, here: OfStaff) -> HTMLResponse:
     """Every adapter with the gate's verdict, newest first."""
     with reading(request.app.state.database) as session:
-        live = adapters.live_adapter(session, here.desk)
+        live, promotion = (
+            adapters.live_adapter(session, here.desk),
+            adapters.live(session, here.desk),
+        )
         found = [
             (each, decisions.of_adapter(session, each), _cycle_of(session, each))
             for each in adapters.every(session, here.desk)
         ]
     return page(
-        request, here, "candidates.html", found=found, live=live, AWAITING=CycleState.AWAITING
+        request,
+        here,
+        "candidates.html",
+        found=found,
+        live=live,
+        live_but=promotion,
+        AWAITING=CycleState.AWAITING,
     )
 
 
@@ -133,6 +144,7 @@ def show(
             "cycle": _cycle_of(session, adapter),
             "swap": adapters.last_swap(session, adapter),
             **_standing(session, here, adapter),
+            "staying": _staying(session, here, adapter, decision),
             **_origin(session, here, adapter),
             "rechecked": _rechecked(session, here, adapter),
         }
@@ -167,20 +179,31 @@ def show_influences(request: Request, here: Operator, name: str) -> HTMLResponse
 
 @router.post("/{name}/promote")
 def promote(
-    request: Request, here: Operator, name: str, reason: Reason = "", expected: Expected = ""
+    request: Request,
+    here: Operator,
+    name: str,
+    reason: Reason = "",
+    expected: Expected = "",
+    except_topics: Topics = None,
 ) -> Response:
-    """Make it live, if what the page named as live still is and enough engines compute it."""
-    why = forms.reason_given(reason)
+    """Make it live, for all topics or but for some, if what the page named as live still is and enough
+    engines compute it.
+    """
+    why, topics = forms.reason_given(reason), except_topics or []
     with writing(request.app.state.database) as session:
         adapters.check_expected(session, here.desk, expected or None)
         adapter = own_adapter(session, here, name)
         decision = decisions.of_adapter(session, adapter)
         before = adapters.live_adapter(session, here.desk)
         decided = decision.id if decision else None
-        asked = promotions.request(session, here.desk, adapter, here.caller.name, why, decided)
-        came_after = before.name if before else adapters.BASE
-        _note(session, here, "adapter.promote", name, reason=why, before=came_after)
-    done = forms.became(request, asked.id, "promoted")
+        asked = promotions.request(
+            session, here.desk, adapter, here.caller.name, why, decided, except_topics=topics
+        )
+        detail: dict[str, Any] = {"reason": why, "before": before.name if before else adapters.BASE}
+        if topics:
+            detail["except_topics"] = topics
+        _note(session, here, "adapter.promote", name, **detail)
+    done = forms.became(request, asked.id, "promoted_but" if topics else "promoted")
     return forms.back(here, f"candidates/{name}", done)
 
 
@@ -212,7 +235,7 @@ def _cycle_of(session: Session, adapter: Adapter) -> Cycle | None:
     return cycles.get(session, adapter.cycle_id) if adapter.cycle_id else None
 
 
-def _note(session: Session, here: Seat, act: str, subject: str, **detail: str) -> None:
+def _note(session: Session, here: Seat, act: str, subject: str, **detail: Any) -> None:
     actor = here.caller.actor(here.desk.id)
     audit.record(session, actor, act, subject, here.desk.id, **detail)
 
@@ -314,13 +337,15 @@ def _judges(session: Session, here: Seat, decision: Decision) -> list[tuple[Tall
 
 def _standing(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
     """Whether it is or was live, and what would change if it were promoted."""
-    live = adapters.live_adapter(session, here.desk)
+    live, promotion = adapters.live_adapter(session, here.desk), adapters.live(session, here.desk)
     past = [each for each in adapters.history(session, here.desk) if each.adapter_id == adapter.id]
     return {
         "is_live": live is not None and live.id == adapter.id,
         "live_name": live.name if live else "the base model",
         "expected": live.name if live else adapters.BASE,
-        "promotions": past,
+        "exception": excepted.in_words(session, promotion),
+        "answers_topics": excepted.topics_of(promotion, adapter),
+        "promotions": [(each, excepted.in_words(session, each)) for each in past],
         "back_to": _name_of(session, adapters.back_to(session, here.desk)) if live else None,
         "trial": trials.running(session, here.desk),
         "fits": adapter.base_model == here.desk.base_model,
@@ -339,6 +364,42 @@ def _rechecked(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]
         "lost": [(word, questions[word.message_id]) for word in reversed(lost)],
         "tickets": {word.id for word in lost if incidents.ticket_of(session, word)},
     }
+
+
+@dataclass(frozen=True)
+class Staying:
+    """A topic that may stay with what answers it now."""
+
+    topic: str
+    speaker: str
+    loses: bool
+    """Whether the gate found the candidate worse in it."""
+    ticked: bool
+
+
+def _staying(
+    session: Session, here: Seat, adapter: Adapter, decision: Decision | None
+) -> list[Staying]:
+    """The topics that something else answers now; ticked are those that the candidate loses, or else
+    those that are excepted already: its exam says nothing of what answers these.
+    """
+    live = adapters.live(session, here.desk)
+    topics = [
+        topic
+        for topic in excepted.choosable(here.desk, live)
+        if excepted.speaker(live, topic) != adapter.id
+    ]
+    losing = [topic for topic in topics if decision and topic in decision.losing_topics]
+    ticked = losing or (live.except_topics if live else [])
+    return [
+        Staying(
+            topic,
+            excepted.name_of(session, excepted.speaker(live, topic)),
+            topic in losing,
+            topic in ticked,
+        )
+        for topic in topics
+    ]
 
 
 def _name_of(session: Session, promotion: Promotion | None) -> str:

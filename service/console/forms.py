@@ -11,6 +11,7 @@ from service.console.session import Seat
 
 DONE = {
     "promoted": "Done. The engines were seen to compute it, and new conversations speak with it.",
+    "promoted_but": "Done. New conversations speak with it, but for the topics that you left where they are.",
     "waits": "Asked for. It goes live by itself once enough engines were seen to compute it.",
     "candidate_rejected": "The candidate was rejected. Live stays as it is.",
     "released": "Released. What was said so far teaches from the next cycle on.",

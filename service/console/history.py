@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, Response
 
-from feedback import adapters, audit, promotions, prune
+from feedback import adapters, audit, excepted, promotions, prune
 from feedback.database import reading, writing
 from feedback.swap_tables import RequestState
 from feedback.tables import Adapter, Promotion, now
@@ -29,6 +29,8 @@ class Reign:
     promotion: Promotion
     adapter: Adapter | None
     until: datetime | None
+    exception: str
+    """What it did not answer: "all but refunds (this stays with shop-v3-…)"; empty: nothing."""
 
     @property
     def name(self) -> str:
@@ -52,6 +54,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
                 promotion,
                 adapters.by_id(session, promotion.adapter_id),
                 past[number - 1].created_at if number else None,
+                excepted.in_words(session, promotion),
             )
             for number, promotion in enumerate(past)
         ]

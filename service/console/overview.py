@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 from sqlmodel import Session
 
-from feedback import adapters, cycles, processes, rates
+from feedback import adapters, cycles, excepted, processes, rates
 from feedback.database import reading
 from feedback.tables import (
     Adapter,
@@ -56,6 +56,10 @@ class Live:
     adapter: Adapter | None
     promotion: Promotion | None
     swap: Swap | None
+    exception: str
+    """What it does not answer, as people read it; empty: nothing."""
+    begun: excepted.Begun | None
+    """How conversations began since, where there are topics it does not answer."""
 
     @property
     def name(self) -> str:
@@ -107,7 +111,10 @@ def live_now(session: Session, assistant: Assistant) -> Live:
     """What is live, with the promotion behind it and the engine's last word on it."""
     adapter = adapters.live_adapter(session, assistant)
     swap = adapters.last_swap(session, adapter) if adapter else None
-    return Live(adapter, adapters.live(session, assistant), swap)
+    promotion = adapters.live(session, assistant)
+    exception = excepted.in_words(session, promotion)
+    begun = excepted.begun(session, promotion) if promotion and exception else None
+    return Live(adapter, promotion, swap, exception, begun)
 
 
 def _gathered(session: Session, assistant: Assistant) -> dict[str, Any]:

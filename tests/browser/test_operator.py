@@ -7,7 +7,17 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from feedback import adapters, corrections, cycles, datasets, erasing, freezing, staff, trials
+from feedback import (
+    adapters,
+    corrections,
+    cycles,
+    datasets,
+    decisions,
+    erasing,
+    freezing,
+    staff,
+    trials,
+)
 from feedback.database import reading, writing
 from feedback.redact_ahead import redact_ahead
 from feedback.swap_tables import TrialKind
@@ -98,6 +108,39 @@ def test_an_operator_starts_watches_promotes_and_rolls_back(page: Page, shop: Sh
     expect(page.get_by_role("cell", name="too curt")).to_be_visible()
     with reading(shop.database) as session:
         assert adapters.live_adapter(session, shop_of(session)) is None
+
+
+def test_an_operator_promotes_for_the_other_topics_only(
+    page: Page, shop: Shop, accessible: Accessible, picture: Picture
+) -> None:
+    teach(shop)
+    add_tickets(shop)
+    first, candidate = train(shop), train(shop, "second", passed=False, gain=12.0)
+    with writing(shop.database) as session:
+        owner = shop_of(session)
+        owner.topics = ["Returns", "Refunds", "Fees", "Opening hours"]
+        adapters.promote(session, owner, first.adapter, "olga@example.com", "the first one")
+        decision = decisions.get(session, candidate.decision.id)
+        decision.losing_topics = ["Refunds"]
+    sign_in(page, shop)
+    page.goto(f"{shop.url}/console/shop/candidates/{candidate.adapter.name}")
+    expect(page.get_by_role("checkbox", name="Refunds")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Fees")).not_to_be_checked()
+    accessible(page)
+    page.get_by_label("Why promote it?").fill("better on all but refunds")
+    page.locator("#decide").scroll_into_view_if_needed()
+    picture(page, "except-topics")
+    page.get_by_role("button", name="Promote").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Topics that are ticked stay with what answers them now.")
+    dialog.get_by_role("button", name="Promote").click()
+    said = f"all but Refunds (this stays with {first.adapter.name})"
+    expect(page.get_by_text(f"live now, {said}")).to_be_visible()
+    accessible(page)
+    for name in ("History", "Overview"):
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_text(said).first).to_be_visible()
+        accessible(page)
 
 
 @pytest.fixture

@@ -219,3 +219,44 @@ def test_the_page_and_the_api_tell_what_the_judge_said_and_how_far_it_agrees_wit
         assert api.get("/v1/decisions/nobodys/judgements").status_code == 404
     assert (told["pairs"], told["agreed"], told["source"]) == (38, 30, "votes")
     assert all(sentence in html.unescape(shown) for sentence in told["sentences"])
+
+
+@pytest.fixture
+def losing(shop: Shop, trained: Trained) -> Trained:
+    """It wins, and loses on Fees."""
+    with writing(shop.database) as session:
+        shop_of(session).topics = ["Returns", "Fees", "<b>Umbrellas"]
+        decision = decisions.of_adapter(session, adapters.get(session, trained.adapter.name))
+        assert decision is not None
+        decision.losing_topics = ["Fees"]
+    return trained
+
+
+def test_the_topics_that_a_candidate_loses_are_ticked_and_stay_where_they_are(
+    olga: httpx.Client, shop: Shop, losing: Trained
+) -> None:
+    shown = olga.get(page_of(losing)).text
+    ticked = re.findall(r'name="except_topics" value="([^"]+)" checked', shown)
+    offered = re.findall(r'name="except_topics" value="([^"]+)"', shown)
+    assert ticked == ["Fees"] and offered == ["Returns", "Fees", "&lt;b&gt;Umbrellas"]
+    assert "It is worse on Fees." in shown
+    form = {"reason": "else better", "expected": "base"}
+    done = olga.post(page_of(losing, "/promote"), data={**form, "except_topics": ["Fees"]})
+    assert "but for the topics that you left where they are" in done.text
+    said = "all but Fees (this stays with base)"
+    assert f"live now, {said}" in done.text
+    assert said in olga.get("/console/shop/history").text
+    assert f"It answers {said}." in olga.get("/console/shop/overview").text
+    with reading(shop.database) as session:
+        [entry] = audit.every(session, act="adapter.promote")
+        assert entry.detail["except_topics"] == ["Fees"]
+    whole = {**form, "expected": losing.adapter.name}
+    shown = olga.post(page_of(losing, "/promote"), data=whole).text
+    assert "Done." in shown and "live now, all but" not in shown
+    with reading(shop.database) as session:
+        live = adapters.live(session, shop_of(session))
+        assert live is not None and (live.sequence, live.except_topics) == (2, [])
+
+
+def test_an_assistant_without_topics_is_offered_none(olga: httpx.Client, trained: Trained) -> None:
+    assert "except_topics" not in olga.get(page_of(trained)).text

@@ -234,6 +234,35 @@ def test_promoting_and_rolling_back_say_what_changed(
     assert [row["state"] for row in asked] == ["done"] * 4
 
 
+def test_a_promotion_for_the_other_topics_only_says_so_everywhere(
+    shop: list[Adapter], database_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "feedback.promotions.time.sleep", lambda _seconds: carry_out(database_engine)
+    )
+    app, who = adapter_commands.app, ["--by", "mara", "--reason", "Better."]
+    one, two = (adapter.name for adapter in shop)
+    with writing(database_engine) as session:
+        assistants.get(session, "shop").topics = ["refunds", "fees", "returns"]
+    run(app, "promote", one, *who)
+    with pytest.raises(Invalid, match="'tents'"):
+        run(app, "promote", two, "--except-topic", "tents", *who)
+    shown = run(app, "promote", two, "--except-topic", "fees", "--except-topic", "refunds", *who)
+    assert f"{two} is live, all but refunds, fees." in shown
+    said = f"all but refunds and fees (these stay with {one})"
+    assert {row["name"]: row["answers"] for row in as_json(app, "list")} == {
+        one: "refunds, fees",
+        two: said,
+    }
+    assert [row["answers"] for row in as_json(app, "history")] == [said, "all topics"]
+    assert said in as_json(app, "show", two)["promotions"][0]
+    [newest, _] = as_json(app, "requests")
+    assert newest["except_topics"] == "refunds, fees"
+    with writing(database_engine) as session:
+        [entry] = [each for each in audit.every(session) if "except_topics" in each.detail]
+        assert entry.detail["except_topics"] == ["fees", "refunds"]
+
+
 def test_without_a_service_a_promotion_waits_and_says_so(shop: list[Adapter]) -> None:
     app, who = adapter_commands.app, ["--by", "mara", "--reason", "Better.", "--wait", "0"]
     assert "No service has decided yet" in run(app, "promote", shop[0].name, *who)

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from sqlmodel import select
 from feedback import adapters, assistants, promotions
 from feedback.assistants import SwapPolicy
 from feedback.database import reading, writing
-from feedback.tables import Message, Speaker, Swap
+from feedback.tables import Adapter, Message, Speaker, Swap
 from service.app import create_app
 from service.fleet import resolved
 from service.hot_swap import decide
@@ -52,6 +53,14 @@ def words_of(shop: Shop, name: str) -> list[Swap]:
     with reading(shop.database) as session:
         adapter = adapters.get(session, name)
         return list(session.exec(select(Swap).where(Swap.adapter_id == adapter.id)))
+
+
+def holds_only(engine: StandInEngine, adapter: Adapter) -> bool:
+    return set(engine.adapters) == {adapter.name}
+
+
+def words_in(adapter: Adapter) -> str:
+    return f"[{weights_in(adapters.folder_of(adapter))}]"
 
 
 def test_a_promotion_is_verified_on_every_engine_before_anybody_hears_it(
@@ -285,6 +294,31 @@ def test_half_of_the_known_engines_decide_and_silence_is_waited_for(
     assert (None if found is None else found == "") is expected
     if verified:
         assert decide(words, known, 0.5, late, rolls_back=True) == ""
+
+
+def test_engines_that_hold_one_of_two_voices_each_get_the_conversations_of_their_own(
+    shop: Shop,
+    customer: httpx.Client,
+    operator: httpx.Client,
+    engine: StandInEngine,
+    second: StandInEngine,
+) -> None:
+    """The older adapter, which goes on answering refunds, is only on one engine; the newer on the other."""
+    with writing(shop.database) as session:
+        assistants.get(session, "shop").topics = ["refunds", "fees"]
+    older, newer = shop.publish("older"), shop.publish("newer")
+    promote(operator, older.name)
+    body = {"adapter": newer.name, "reason": "x", "except_topics": ["refunds"]}
+    assert operator.post("/v1/promotions", json=body).status_code == 201
+    eventually(lambda: words_in(newer) in said(customer, begin(customer)["id"], "fees?"))
+    engine.refuses, second.refuses = {older.name}, {newer.name}
+    for each, holds in ((engine, newer), (second, older)):
+        each.restart()
+        eventually(partial(holds_only, each, holds))
+    for _ in range(6):
+        assert words_in(newer) in said(customer, begin(customer)["id"], "fees?")
+        assert words_in(older) in said(customer, begin(customer)["id"], "refunds?")
+    assert {row.engine for row in answers(shop)[-12:]} == {engine.url, second.url}
 
 
 def test_one_name_may_stand_for_several_engines() -> None:
