@@ -13,8 +13,10 @@ from evals import results
 from evals.gate import DECIDING, TopicGain, by_topic
 from evals.scores import METRICS
 from feedback import exams
+from feedback.choices import Choices, choices
+from feedback.desk import desk_of
 from feedback.exams import Answered
-from feedback.tables import Decision, EvalRun, Ticket
+from feedback.tables import Assistant, Decision, EvalRun, Ticket
 
 PARTS = ("topic", "tickets", "candidate", "live")
 
@@ -28,6 +30,8 @@ class Sat:
     """The adapter's name, or 'base'."""
     prompt_version: int
     answers: list[Answered]
+    choices: Choices
+    """Which topics it chose, and when a person should take over."""
 
     @property
     def means(self) -> dict[str, float | None]:
@@ -87,11 +91,14 @@ class Report:
 
 def load_run(session: Session, run: EvalRun) -> Sat:
     """A run with everything it left so far."""
+    answers = exams.answers(session, run)
+    desk = desk_of(session.get_one(Assistant, run.assistant_id))
     return Sat(
         run=run,
         name=exams.sitter(session, run),
         prompt_version=exams.prompt_version(session, run),
-        answers=exams.answers(session, run),
+        answers=answers,
+        choices=choices(answers, desk),
     )
 
 
@@ -221,12 +228,14 @@ def run_summary(sat: Sat) -> dict[str, Any]:
         "ticket_count": sat.run.tickets,
         "answered": len(sat.answers) - sat.failed,
         "means": sat.means,
+        "choices": sat.choices.as_dict(),
     }
 
 
 def _answer_as_dict(one: Answered) -> dict[str, Any]:
     return {
         "text": one.answer.text,
+        "chosen_topic": one.answer.topic,
         "error": one.answer.error,
         "completion_tokens": one.answer.completion_tokens,
         "latency_ms": one.answer.latency_ms,

@@ -28,6 +28,7 @@ from feedback.tables import Adapter, Assistant, Decision, EvalRun, Prompt, Ticke
 from feedback.transcript import ModelMessages, render
 from service.answering import Answer, answer, mean_logprob
 from service.hot_swap import HotSwap
+from service.topics import choose
 
 log = logging.getLogger(__name__)
 
@@ -183,8 +184,9 @@ class _Exam:
             scored = [scores.unscored(metric, f"No answer: {why}") for metric in scores.METRICS]
             await self._keep(sitting, ticket, None, why, scored)
         else:
-            scored = await self._scored(sitting, ticket, messages, made.text)
-            await self._keep(sitting, ticket, made, None, scored)
+            topic = await self._topic(sitting, ticket)
+            scored = await self._scored(sitting, ticket, messages, made.text, topic)
+            await self._keep(sitting, ticket, made, None, scored, topic)
         self._done += 1
         self._tell()
 
@@ -196,11 +198,31 @@ class _Exam:
         self._progress(self._done, self._total, eta_seconds)
 
     async def _scored(
-        self, sitting: Sitting, ticket: Ticket, messages: ModelMessages, text: str
+        self,
+        sitting: Sitting,
+        ticket: Ticket,
+        messages: ModelMessages,
+        text: str,
+        topic: str | None,
     ) -> list[Scored]:
         likelihood = await self._likelihood(sitting, ticket, messages)
         knowledge = (sitting.prompt, *self._policies)
-        return scores.every(Subject(ticket, text, knowledge, self._desk, likelihood))
+        return scores.every(Subject(ticket, text, knowledge, self._desk, likelihood, topic))
+
+    async def _topic(self, sitting: Sitting, ticket: Ticket) -> str | None:
+        """What the question is about, as the model finds; None where there is nothing to be right about."""
+        topics = self._assistant.topics
+        if ticket.topic not in topics:
+            return None
+        try:
+            return await self._patience.ask(
+                sitting.adapter,
+                lambda engine: choose(engine, topics, ticket.context, _name(sitting.adapter)),
+            )
+        except Exception as error:
+            what = f"the topic of ticket {ticket.external_id!r} was not chosen"
+            log.warning("%s: %s", what, _reason(error, what))
+            return None
 
     async def _likelihood(
         self, sitting: Sitting, ticket: Ticket, messages: ModelMessages
@@ -223,6 +245,7 @@ class _Exam:
         made: Answer | None,
         error: str | None,
         scored: list[Scored],
+        topic: str | None = None,
     ) -> None:
         def store() -> None:
             with writing(self._database) as session:
@@ -235,6 +258,7 @@ class _Exam:
                     (made.latency_ms or 0) if made else 0,
                     error,
                     [asdict(score) for score in scored],
+                    topic,
                 )
 
         async with self._storing:  # one at a time: the service's writers must not starve

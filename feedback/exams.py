@@ -119,8 +119,12 @@ def keep(
     latency_ms: int,
     error: str | None,
     scored: Iterable[Mapping[str, Any]],
+    topic: str | None = None,
 ) -> ExamAnswer:
-    """One answer with its scores; a ticket answered before keeps its first one."""
+    """One answer with its scores; a ticket answered before keeps its first one.
+
+    `topic`: what the model chose as the question's, where it was asked.
+    """
     known = select(ExamAnswer).where(
         ExamAnswer.eval_run_id == run.id, ExamAnswer.ticket_id == ticket.id
     )
@@ -133,6 +137,7 @@ def keep(
         completion_tokens=completion_tokens,
         latency_ms=latency_ms,
         error=error,
+        topic=topic,
     )
     session.add(kept)
     session.flush()

@@ -14,6 +14,7 @@ from typing import Any
 from feedback.conversations import check_name, check_text
 from feedback.errors import Invalid
 from feedback.import_rows import Problems, Row
+from feedback.tables import Expects
 from feedback.tickets import check_context
 from feedback.transcript import ModelMessages
 
@@ -33,12 +34,13 @@ TEXTS = {
     ImportKind.TICKETS: ("reference",),
 }
 LISTS = ("must_say", "must_not_say")
+EXPECTS = "expects"
 NAME_LIMITS = {"id": 180, "topic": 120, "customer": 200, "agent": 200, "policy": 80}
 
 
 def fields(kind: ImportKind) -> tuple[str, ...]:
     """What a row of this kind may say."""
-    return COMMON + TEXTS[kind] + (LISTS if kind == ImportKind.TICKETS else ())
+    return COMMON + TEXTS[kind] + ((*LISTS, EXPECTS) if kind == ImportKind.TICKETS else ())
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Entry:
     context: ModelMessages
     texts: dict[str, str]
     lists: dict[str, list[str]]
+    expects: Expects
 
 
 class EntryReader:
@@ -119,7 +122,9 @@ class EntryReader:
         texts = {field: self._text(row, field) for field in TEXTS[self._kind]}
         is_ticket = self._kind == ImportKind.TICKETS
         lists = {field: self._list(row, field) for field in LISTS} if is_ticket else {}
+        expects = self._expects(row) if is_ticket else Expects.ANSWER
         content = [names["customer"], names["agent"], context, texts, lists]
+        content += [expects] if expects != Expects.ANSWER else []
         return Entry(
             line=row.line,
             id=names["id"] or f"row-{_fingerprint(content)[:16]}",
@@ -130,6 +135,7 @@ class EntryReader:
             context=context,
             texts=texts,
             lists=lists,
+            expects=expects,
         )
 
     def _is_first(self, entry: Entry) -> bool:
@@ -164,6 +170,15 @@ class EntryReader:
             found = ", ".join(map(repr, sorted(self._policies))) or "none"
             self._add(row.line, "policy", f"Found {name!r}, expected a policy in force: {found}.")
         return name
+
+    def _expects(self, row: Row) -> Expects:
+        value = row.values.get(self._columns[EXPECTS]) or Expects.ANSWER.value
+        try:
+            return Expects(str(value).strip().lower())
+        except ValueError:
+            known = ", ".join(repr(each.value) for each in Expects)
+            self._add(row.line, EXPECTS, f"Found {value!r:.60}, expected one of {known}.")
+            return Expects.ANSWER
 
     def _text(self, row: Row, field: str) -> str:
         column = self._columns[field]

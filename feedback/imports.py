@@ -140,6 +140,7 @@ def _store(
                 "context": entry.context,
                 **entry.texts,
                 **entry.lists,
+                "expects": entry.expects,
                 "policy_id": in_force.get(entry.policy or ""),
             }
             for row, entry in zip(owned, batch, strict=True)

@@ -155,6 +155,7 @@ class LearningForm(BaseModel):
     author_weights: str = ""
     topic_weights: str = ""
     longest_times: str = ""
+    teach_topics: str = ""
     patterns: str = ""
     house_words_from: str = ""
     redact_before_storage: str = ""
@@ -168,7 +169,7 @@ class LearningForm(BaseModel):
         for name, text in self.model_dump().items():
             if name in ("author_weights", "topic_weights", "patterns"):
                 given[name] = dict(_named(line) for line in forms.lines_of(text))
-            elif name == "redact_before_storage":
+            elif name in ("redact_before_storage", "teach_topics"):
                 given[name] = text == "yes"
             elif text.strip():
                 given[name] = None if text.strip() == ALL else text.strip()
