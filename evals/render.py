@@ -86,7 +86,9 @@ def _matrix(found: Confusion) -> list[RenderableType]:
         return [
             Text(f"The matrix of {len(found.classes)} classes is in the console and in --json.")
         ]
-    table = Table("expected \\ chosen", *map(_plain, found.classes))
+    table = Table("expected, down; chosen, across")
+    for name in found.classes:
+        table.add_column(_plain(name))
     for name, row in zip(found.classes, found.matrix, strict=True):
         table.add_row(_plain(name), *map(str, row))
     return [table]

@@ -31,6 +31,7 @@ from service import (
     prune_api,
     redaction_api,
     review_api,
+    topics_api,
     trial_api,
     widget_api,
 )
@@ -76,6 +77,7 @@ DOORS = (
     people_api,
     trial_api,
     redaction_api,
+    topics_api,
     widget_api,
 )
 

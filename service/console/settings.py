@@ -125,6 +125,12 @@ def set_loop(
     return _change(request, here, schedule_minutes=minutes, auto_promote=auto_promote == "yes")
 
 
+@router.post("/topics")
+def set_topics(request: Request, here: Operator, topics: Field = "") -> Response:
+    """What requests may be about."""
+    return _change(request, here, topics=forms.lines_of(topics))
+
+
 @router.post("/swap")
 def set_swap(
     request: Request, here: Operator, move_after_minutes: Field = "", leave_withdrawn: Field = ""

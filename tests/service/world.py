@@ -79,6 +79,7 @@ class World:
                 "{newer}": learned[0].name,
                 "{name}": self.trained.adapter.name,
                 "{cycle_id}": self.trained.cycle.id,
+                "{run_id}": self.trained.decision.candidate_run_id,
                 "{ticket}": "ticket-01",
                 **self._said(session, owner, author),
                 **self._people(session, owner),
