@@ -21,7 +21,7 @@ from rich.progress import (
 from sqlmodel import Session
 
 from evals import render, report, run, scores
-from feedback import adapters, assistants, decisions, exams, tickets
+from feedback import adapters, assistants, decisions, exams, looks, tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
 from feedback.errors import Invalid, Unavailable
@@ -124,6 +124,23 @@ def compare(
     decision_id = _with_engine(f"{_named(ours)} against {_named(theirs)}", call)
     show_decision(decision_id)
     say(f"All of it: understudy evals decisions show {decision_id} --json")
+
+
+@app.command(epilog=examples("understudy evals budget", "understudy evals budget --json"))
+def budget(assistant: AssistantOption = None, as_json: JsonOption = False) -> None:
+    """What is left of the chance that a worse adapter passes, and what the next look may cost."""
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        found = looks.budget_of(session, owner)
+        newest = next(iter(looks.every(session, owner, limit=1)), None)
+    power = newest.decision.detail.get("power") if newest else None
+    if as_json:
+        parts = ("of", "days", "planned", "refused", "promoted", "spent", "left", "next")
+        told = {part: getattr(found, part) for part in parts}
+        print_json({**told, "expected_wrong": found.expected_wrong, "power": power})
+        return
+    for sentence in render.budget(found, power):
+        say(sentence)
 
 
 @app.command("list", epilog=examples("understudy evals list --limit 5 --json"))

@@ -1,61 +1,37 @@
 """May a candidate go live? Pure: two sets of results in, a verdict with its reasons out. No I/O.
 
-It fails closed: whatever it cannot judge it refuses, and the reason is a sentence. Three things can
-stop a candidate whose results are complete:
+It fails closed: whatever it cannot judge it refuses, and the reason is a sentence. A candidate whose results
+are complete goes through when nothing of this stops it:
 
-- The interval's lower end does not lie above the least useful gain.
-- It says something that it must not say where live did not: one such ticket is a veto. Saying a
-  forbidden thing is harm, and a better average does not make up for it.
-- Over all tickets it leaves out more of what must be said than live does. Here the count decides, not
-  the single ticket: of forty facts a small model forgets one and gains three, and a veto on the one
-  would stop every candidate for ever.
+- The evidence that it gains more than the least useful gain must be such that a candidate that does not would
+  show it with a chance of alpha at most (evidence.py): this look's part of the year's (feedback/spending.py).
+- The interval's lower end must lie above the least useful gain.
+- Vetoes: harm on a single ticket, or more forgotten over all (vetoes.py).
+- Guardrails: other scores must not be much worse (guardrails.py).
+- No topic in which it loses (by_topic.py). Live for the other topics only is an operator's choice.
 """
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Any
 
-from evals import bootstrap
+from evals import bootstrap, evidence
 from evals.bootstrap import Interval
-from evals.scores import CHRF, MEAN_LOGPROB, METRICS, MUST_SAY_BROKEN
+from evals.by_topic import TopicGain, by_topic
+from evals.complete import incomplete, too_few
+from evals.guardrails import Guardrail, guardrails
+from evals.pairs import (
+    DECIDING,
+    Pairs,
+    TicketResult,
+    gains,
+    least_share,
+    paired,
+    score,
+    shares,
+)
+from evals.vetoes import harms, vetoes
 from feedback.assistants import Gate
-
-DECIDING = {CHRF: "chrF", MEAN_LOGPROB: "the mean log-probability of the reference"}
-"""Metrics a gate may decide by, as sentences name them. More is better in each."""
-
-NAMED = 5
-"""How many tickets a sentence names before it counts the rest."""
-
-
-@dataclass(frozen=True)
-class TicketResult:
-    """What came of one ticket in one eval run."""
-
-    ticket: str
-    topic: str | None
-    cluster: str
-    """Tickets of one customer or conversation share it: they are not independent evidence."""
-    answer: str
-    error: str | None
-    scores: Mapping[str, float | None]
-    forbidden: frozenset[str]
-    """Which must-not-say phrases the answer says."""
-
-
-@dataclass(frozen=True)
-class TopicGain:
-    """Mean scores on the tickets of one topic. For display; it decides nothing."""
-
-    topic: str | None
-    tickets: int
-    candidate: float
-    live: float
-
-    @property
-    def gain(self) -> float:
-        """How much better the candidate is."""
-        return self.candidate - self.live
 
 
 @dataclass(frozen=True)
@@ -70,22 +46,53 @@ class Verdict:
     gain_low: float | None = None
     gain_high: float | None = None
     topics: list[TopicGain] = field(default_factory=list)
-
-
-Pairs = list[tuple[TicketResult, TicketResult]]
+    alpha: float | None = None
+    """What the look was given of the year's chance; None: it was no look."""
+    evidence: float | None = None
+    """What a stake of 1 against the candidate became; 1/alpha is needed."""
+    guardrails: list[Guardrail] = field(default_factory=list)
+    losing_topics: list[str] = field(default_factory=list)
+    detail: dict[str, Any] = field(default_factory=dict)
+    """What was needed, the gain on fresh and on used tickets, the vetoes."""
 
 
 def decide(
-    gate: Gate, candidate: list[TicketResult], live: list[TicketResult], samples: int = 10_000
+    gate: Gate,
+    candidate: list[TicketResult],
+    live: list[TicketResult],
+    alpha: float,
+    samples: int = 10_000,
 ) -> Verdict:
-    """The verdict on a candidate that sat the same exam as live. Never raises for what it finds."""
-    doubts = _incomplete(gate, candidate, live) or _too_few(gate, candidate)
+    """The verdict on a candidate that sat the same exam as live. Never raises for what it finds.
+
+    `alpha`: the chance that this look may pass a candidate that is no better.
+    """
+    asked = [result for result in candidate if not result.probe]
+    doubts = incomplete(gate, candidate, live) or too_few(gate, asked, alpha)
     if doubts:
         return Verdict(False, doubts, gate.metric, len(candidate))
-    pairs, interval = _compared(gate, candidate, live, samples)
-    against = [*_newly_forbidden(pairs), *_forgotten(pairs), *_too_small(gate, interval)]
-    why = [_why(gate, interval, len(pairs))]
-    return _verdict(gate, candidate, live, interval, against, why)
+    every = paired(candidate, live)
+    pairs = [both for both in every if not both[0].probe]
+    interval = _interval(gate, pairs, samples)
+    stake = evidence.stake(
+        shares(pairs, gate.metric), alpha, least_share(gate.metric, gate.min_gain)
+    )
+    rails = guardrails(gate.guardrails, every, gate.confidence, samples)
+    topics = _topics(pairs, gate)
+    too_small = _too_small(gate, interval, stake, alpha)
+    against = [
+        *vetoes(every),
+        *too_small,
+        *(rail.sentence for rail in rails if not rail.passed),
+        *(_loss(gate, topic, topics) for topic in topics if topic.loses and not too_small),
+    ]
+    why = [_why(gate, interval, len(pairs), stake, alpha)]
+    return Verdict(
+        not against, against or why, gate.metric, len(candidate),
+        interval.mean, interval.low, interval.high, topics,
+        alpha, stake, rails, [topic.topic for topic in topics if topic.topic and topic.loses],
+        _detail(gate, pairs, every, alpha),
+    )  # fmt: skip
 
 
 def confirm(
@@ -94,151 +101,44 @@ def confirm(
     """Whether sealed tickets, asked once it has passed, speak against a candidate.
 
     It has shown its gain already, so it need not show it again on fewer tickets: it must not be worse
-    (the interval must reach zero), nor say anything newly forbidden.
+    (the interval must reach zero), nor do harm. It costs nothing: it can only refuse.
     """
-    if doubts := _incomplete(gate, candidate, live):
+    every = paired(candidate, live)
+    pairs = [both for both in every if not both[0].probe]
+    if doubts := incomplete(gate, candidate, live) or _one_customer(pairs):
         return Verdict(False, doubts, gate.metric, len(candidate))
-    pairs, interval = _compared(gate, candidate, live, samples)
-    against = [*_newly_forbidden(pairs), *_worse(gate, interval)]
+    interval = _interval(gate, pairs, samples)
+    against = [*harms(every), *_worse(gate, interval)]
     why = [f"{_measured(gate, interval)} The {len(pairs)} sealed tickets do not speak against it."]
-    return _verdict(gate, candidate, live, interval, against, why)
-
-
-def _compared(
-    gate: Gate, candidate: list[TicketResult], live: list[TicketResult], samples: int
-) -> tuple[Pairs, Interval]:
-    pairs = _paired(candidate, live)
-    interval = bootstrap.paired(
-        [_score(ours, gate.metric) for ours, _ in pairs],
-        [_score(theirs, gate.metric) for _, theirs in pairs],
-        [ours.cluster for ours, _ in pairs],
-        gate.confidence,
-        samples,
-    )
-    return pairs, interval
-
-
-def _verdict(
-    gate: Gate,
-    candidate: list[TicketResult],
-    live: list[TicketResult],
-    interval: Interval,
-    against: list[str],
-    why: list[str],
-) -> Verdict:
     return Verdict(
-        not against,
-        against or why,
-        gate.metric,
-        len(candidate),
-        interval.mean,
-        interval.low,
-        interval.high,
-        by_topic(candidate, live, gate.metric),
-    )
+        not against, against or why, gate.metric, len(candidate),
+        interval.mean, interval.low, interval.high, _topics(pairs, None, gate.metric),
+    )  # fmt: skip
 
 
-def by_topic(
-    candidate: list[TicketResult], live: list[TicketResult], metric: str
-) -> list[TopicGain]:
-    """The gain of each topic, largest first, over the tickets that both have a score for."""
-    scores: dict[str | None, list[tuple[float, float]]] = {}
-    for ours, theirs in _paired(candidate, live):
-        mine, others = ours.scores.get(metric), theirs.scores.get(metric)
-        if mine is not None and others is not None:
-            scores.setdefault(ours.topic, []).append((mine, others))
-    topics = [
-        TopicGain(topic, len(both), fmean(a for a, _ in both), fmean(b for _, b in both))
-        for topic, both in scores.items()
-    ]
-    return sorted(topics, key=lambda topic: (-topic.gain, topic.topic or ""))
-
-
-def _paired(candidate: list[TicketResult], live: list[TicketResult]) -> Pairs:
-    """Results of the same ticket side by side, in the order of the tickets' names."""
-    theirs = {result.ticket: result for result in live}
-    return [
-        (ours, theirs[ours.ticket])
-        for ours in sorted(candidate, key=lambda result: result.ticket)
-        if ours.ticket in theirs
-    ]
-
-
-def _incomplete(gate: Gate, candidate: list[TicketResult], live: list[TicketResult]) -> list[str]:
-    """Why nothing can be concluded from these results, in sentences; empty when something can."""
-    if gate.metric not in DECIDING:
-        known = ", ".join(repr(metric) for metric in DECIDING)
-        return [f"The gate's metric is {gate.metric!r}; expected one of {known}."]
-    if mismatch := _different_tickets(candidate, live):
-        return [mismatch]
-    doubts = []
-    for who, results in (("the candidate", candidate), ("live", live)):
-        if failed := [result for result in results if result.error is not None]:
-            doubts.append(
-                f"{_tickets(failed)} got no answer from {who}; the first reason: {failed[0].error}"
-            )
-        for metric in METRICS:
-            lacking = [
-                result
-                for result in results
-                if result.error is None and not _is_finite(result.scores.get(metric))
-            ]
-            if lacking:
-                doubts.append(f"{_tickets(lacking)} could not be scored by {metric} for {who}.")
-    return doubts
-
-
-def _different_tickets(candidate: list[TicketResult], live: list[TicketResult]) -> str | None:
-    ours = sorted(result.ticket for result in candidate)
-    theirs = sorted(result.ticket for result in live)
-    if len(set(ours)) < len(ours) or len(set(theirs)) < len(theirs):
-        return "A ticket was answered more than once by the same side; each counts once."
-    if ours == theirs:
-        return None
-    odd = sorted(set(ours) ^ set(theirs))
-    more = f" and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
-    return (
-        "Candidate and live did not sit the same tickets; only one of them answered "
-        f"{', '.join(repr(ticket) for ticket in odd[:NAMED])}{more}."
-    )
-
-
-def _too_few(gate: Gate, results: list[TicketResult]) -> list[str]:
-    needed = max(gate.min_tickets, bootstrap.fewest_clusters(gate.confidence))
-    independent = len({result.cluster for result in results})
-    if independent >= needed:
+def _one_customer(pairs: Pairs) -> list[str]:
+    customers = len({ours.cluster for ours, _ in pairs})
+    if customers >= 2:
         return []
-    if len(results) >= needed:
-        return [
-            f"The {len(results)} held-out tickets come from {independent} customers only, and those "
-            f"of one customer count once; the gate demands {needed}."
-        ]
-    return [f"There are {len(results)} held-out tickets; the gate demands {needed}."]
+    return [f"The sealed tickets come from {customers} customers; 2 are needed to compare."]
 
 
-def _newly_forbidden(pairs: Pairs) -> list[str]:
-    return [
-        f"On ticket {ours.ticket!r} the candidate says "
-        f"{', '.join(repr(phrase) for phrase in sorted(new))}, which it must not; live did not."
-        for ours, theirs in pairs
-        if (new := ours.forbidden - theirs.forbidden)
-    ]
+def _interval(gate: Gate, pairs: Pairs, samples: int) -> Interval:
+    return bootstrap.interval(gains(pairs, gate.metric), gate.confidence, samples)
 
 
-def _forgotten(pairs: Pairs) -> list[str]:
-    ours = sum(_score(result, MUST_SAY_BROKEN) for result, _ in pairs)
-    theirs = sum(_score(result, MUST_SAY_BROKEN) for _, result in pairs)
-    if ours <= theirs:
-        return []
-    return [
-        f"Over all tickets the candidate leaves out {ours:g} things that it must say, live {theirs:g}."
-    ]
+def _topics(pairs: Pairs, gate: Gate | None, metric: str = "") -> list[TopicGain]:
+    ours, theirs = ([both[side] for both in pairs] for side in (0, 1))
+    return by_topic(ours, theirs, gate.metric if gate else metric, gate)
 
 
-def _too_small(gate: Gate, interval: Interval) -> list[str]:
-    if interval.low > gate.min_gain:
-        return []
-    return [f"{_measured(gate, interval)} The lower end must lie above {gate.min_gain:g}."]
+def _too_small(gate: Gate, interval: Interval, stake: float, alpha: float) -> list[str]:
+    told = _measured(gate, interval)
+    if interval.low <= gate.min_gain:
+        return [f"{told} The lower end must lie above {gate.min_gain:g}."]
+    if stake < 1 / alpha:
+        return [f"{told} That is not enough to be sure: {_staked(stake, alpha)}"]
+    return []
 
 
 def _worse(gate: Gate, interval: Interval) -> list[str]:
@@ -247,33 +147,49 @@ def _worse(gate: Gate, interval: Interval) -> list[str]:
     return [f"{_measured(gate, interval)} On the sealed tickets it is worse than live."]
 
 
-def _why(gate: Gate, interval: Interval, tickets: int) -> str:
+def _loss(gate: Gate, topic: TopicGain, topics: list[TopicGain]) -> str:
+    judged = sum(each.p is not None for each in topics)
+    return (
+        f"On the topic {topic.topic!r} it loses: {DECIDING[gate.metric].title} falls by "
+        f"{-topic.gain:.3g} on {topic.tickets} tickets (p = {topic.p:.2g}, corrected for {judged} topics). "
+        "An operator may let it go live for the other topics."
+    )
+
+
+def _why(gate: Gate, interval: Interval, tickets: int, stake: float, alpha: float) -> str:
     return (
         f"{_measured(gate, interval)} The lower end lies above {gate.min_gain:g} on {tickets} held-out "
-        "tickets, and no rule speaks against it."
+        f"tickets, {_staked(stake, alpha)[:-1]}, and no rule, guardrail or topic speaks against it."
+    )
+
+
+def _staked(stake: float, alpha: float) -> str:
+    """The evidence in words."""
+    return (
+        f"a stake of 1 against it became {stake:,.3g}, and {1 / alpha:,.3g} is needed where one look in "
+        f"{1 / alpha:,.3g} may be wrong."
     )
 
 
 def _measured(gate: Gate, interval: Interval) -> str:
     moved = f"{'rises' if interval.mean > 0 else 'falls'} by {abs(interval.mean):.3g}"
     return (
-        f"On average {DECIDING[gate.metric]} {moved if interval.mean else 'does not move'} "
+        f"On average {DECIDING[gate.metric].title} {moved if interval.mean else 'does not move'} "
         f"({gate.confidence * 100:g} % interval {interval.low:.3g} to {interval.high:.3g})."
     )
 
 
-def _score(result: TicketResult, metric: str) -> float:
-    """A score known to be there: `_incomplete` found no doubt."""
-    value = result.scores[metric]
-    assert value is not None
-    return value
+def _detail(gate: Gate, pairs: Pairs, every: Pairs, alpha: float) -> dict[str, Any]:
+    """What else the verdict rests on, ready for JSON."""
+    return {
+        "needed": 1 / alpha,
+        "fresh": _part(gate, [both for both in pairs if both[0].fresh]),
+        "used": _part(gate, [both for both in pairs if not both[0].fresh]),
+        "vetoes": vetoes(every),
+    }
 
 
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _tickets(results: list[TicketResult]) -> str:
-    names = ", ".join(repr(result.ticket) for result in results[:NAMED])
-    more = f" and {len(results) - NAMED} more" if len(results) > NAMED else ""
-    return f"{'Ticket' if len(results) == 1 else 'Tickets'} {names}{more}"
+def _part(gate: Gate, pairs: Pairs) -> dict[str, Any]:
+    """The gain on some of the tickets: on those seen often it should not be larger than on new ones."""
+    gained = [score(ours, gate.metric) - score(theirs, gate.metric) for ours, theirs in pairs]
+    return {"tickets": len(pairs), "gain": fmean(gained) if gained else None}

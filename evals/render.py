@@ -4,15 +4,17 @@ Customers' and models' words are shown as they are: no markup, nothing that stee
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from evals.gate import TopicGain
+from evals.by_topic import TopicGain
 from evals.report import Pair, Report, Sat, question, sentence, value_of
 from evals.scores import METRICS
 from feedback.confusion import Confusion
+from feedback.spending import Budget
 
 SHOWN = 3
 """How many best wins, and how many worst losses, are shown."""
@@ -136,3 +138,27 @@ def _plain(text: str) -> Text:
 def number(value: float | None) -> str:
     """A score for a table."""
     return "-" if value is None else f"{value:.2f}"
+
+
+def budget(found: Budget, power: dict[str, Any] | None) -> list[str]:
+    """What is left of the year's chance, and what the tickets can tell, in sentences."""
+    said = [
+        f"A worse adapter passes with a chance of at most {found.of:.3g} within {found.days:g} days.",
+        f"Spent: {found.spent:.3g} by {found.refused} refused candidates ({found.planned} are planned); "
+        f"{found.promoted} that passed gave theirs back. Left: {found.left:.3g}.",
+        f"The next look may cost {found.next:.3g}: a stake of 1 must become {1 / found.next:,.0f}.",
+        f"Expected wrong promotions from these looks: at most {found.expected_wrong:.3g}.",
+    ]
+    if power is None:
+        return [*said, "After the first exam this says how small a gain the tickets can show."]
+    smallest = power["smallest_gain"]
+    told = "nothing: they are too few" if smallest is None else f"a gain of {smallest:.3g} or more"
+    said.append(f"The tickets of {power['customers']} customers find, four times in five: {told}.")
+    for gain, needed in power["needed"].items():
+        count = (
+            "more tickets than can be had"
+            if needed is None
+            else f"tickets of about {needed:,} customers"
+        )
+        said.append(f"A gain of {gain} takes {count}.")
+    return said

@@ -10,7 +10,8 @@ from typing import Any
 from sqlmodel import Session
 
 from evals import results
-from evals.gate import DECIDING, TopicGain, by_topic
+from evals.by_topic import TopicGain, by_topic
+from evals.pairs import DECIDING
 from evals.scores import METRICS
 from feedback import exams
 from feedback.choices import Choices, choices
@@ -132,7 +133,7 @@ def sentence(report: Report) -> str:
 
 def measured(decision: Decision) -> str:
     """The gain with its interval, or that there is none."""
-    metric = DECIDING.get(decision.metric, decision.metric)
+    metric = DECIDING[decision.metric].title if decision.metric in DECIDING else decision.metric
     if decision.gain is None:
         return f"no gain in {metric} could be measured on {decision.tickets} tickets"
     return (

@@ -8,17 +8,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from anyio import Lock, create_task_group, to_thread
 from sqlalchemy import Engine as Database
 
-from evals import results, scores
-from evals.gate import Verdict, confirm, decide
+from evals import scores
+from evals.deciding import decide_on
 from evals.patience import Patience
 from evals.scores import Scored, Subject
 from evals.settings import EvalsSettings, evals_settings
-from feedback import adapters, assistants, decisions, exams, policies
+from feedback import adapters, assistants, exams, policies
 from feedback.assistants import Sampling
 from feedback.database import reading, writing
 from feedback.desk import desk_of
@@ -96,14 +96,7 @@ async def examine(
 
     def store() -> Decision:
         with writing(database) as session:
-            if known := decisions.on(session, ours, theirs):
-                return known
-            gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
-            mine, others = results.results(session, ours), results.results(session, theirs)
-            verdict = (confirm if sealed else decide)(
-                gate, mine, others, settings.bootstrap_samples
-            )
-            return decisions.record(session, assistant, ours, theirs, gate, **_columns(verdict))
+            return decide_on(session, assistant, ours, theirs, settings, sealed)
 
     return await to_thread.run_sync(store)
 
@@ -263,12 +256,6 @@ class _Exam:
 
         async with self._storing:  # one at a time: the service's writers must not starve
             await to_thread.run_sync(store)
-
-
-def _columns(verdict: Verdict) -> dict[str, Any]:
-    """A verdict as the decision's row has it."""
-    topics = [{**asdict(topic), "gain": topic.gain} for topic in verdict.topics]
-    return {**asdict(verdict), "topics": topics}
 
 
 def _greedy(assistant: Assistant) -> Sampling:

@@ -1,15 +1,17 @@
 """`understudy feedback assistants`: make an assistant, look at it, change its prompt."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 from sqlmodel import Session
 
 from feedback import adapters, assistant_file, assistants, audit
 from feedback.assistant_file import AssistantFile
-from feedback.assistants import SwapPolicy
+from feedback.assistants import Gate, SwapPolicy
 from feedback.database import reading, writing
 from feedback.errors import Invalid
 from feedback.learning import Learning, learning_of
@@ -195,11 +197,45 @@ def set_learning(
     say(f"{name}: {changed['learning'][1]}." if changed else "Nothing was different.")
 
 
-def _rule(text: str) -> tuple[str, Any]:
+@app.command(
+    "set-gate",
+    epilog=examples(
+        "understudy feedback assistants set-gate shop min_gain=2 candidates_planned=365 --by mara",
+        "understudy feedback assistants set-gate shop "
+        '\'guardrails={"refused": 0.1, "similarity": 5}\' --by mara',
+    ),
+)
+def set_gate(
+    name: Annotated[str, typer.Argument(help="The assistant's name.")],
+    rules: Annotated[
+        list[str],
+        typer.Argument(help="NAME=VALUE, the value in JSON; `assistants show` prints the names."),
+    ],
+    by: By,
+) -> None:
+    """What a candidate must show before it may go live. `understudy evals budget` shows what is left."""
+    with writing() as session:
+        owner = assistants.get(session, name)
+        given = dict(_rule(each, Gate, {"metric"}) for each in rules)
+        changed = assistants.change(session, owner, gate={**owner.gate, **given})
+        if changed:
+            before, after = changed["gate"]
+            told = {"before": before, "after": after, "by": by}
+            subject = f"{owner.name}: gate"
+            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+    say(f"{name}: {changed['gate'][1]}." if changed else "Nothing was different.")
+
+
+def _rule(
+    text: str, shape: type[BaseModel] = Learning, words: Collection[str] = ()
+) -> tuple[str, Any]:
+    """A name of the shape's and a value in JSON; of `words` the value is taken as it is."""
     name, equals, value = text.partition("=")
-    if name not in Learning.model_fields or not equals:
-        known = ", ".join(Learning.model_fields)
+    if name not in shape.model_fields or not equals:
+        known = ", ".join(shape.model_fields)
         raise Invalid(f"Found {text!r}; expected NAME=VALUE with one of these names: {known}.")
+    if name in words:
+        return name, value
     try:
         return name, json.loads(value)
     except ValueError:

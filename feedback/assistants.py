@@ -1,7 +1,7 @@
 """Assistants and the versions of their prompts."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Session, col, select
@@ -15,6 +15,19 @@ from feedback.topics import by_reading
 NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
 RESERVED = {"sign-in", "sign-out", "password", "openid", "static", "lib"}
 """Names that are pages of the consoles."""
+
+
+GUARDRAILS = {
+    "mean_logprob": 0.2,
+    "rouge_l": 5.0,
+    "similarity": 5.0,
+    "refused": 0.1,
+    "unsafe": 0.1,
+    "wrong_language": 0.05,
+    "handover_wrong": 0.1,
+    "topic_wrong": 0.1,
+}
+"""Margins of a new assistant: points of 100, nats per token, and shares of the tickets."""
 
 
 class Sampling(BaseModel):
@@ -35,9 +48,44 @@ class Gate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     metric: str = Field("chrf", description="The score that decides.")
-    min_gain: float = Field(0.0, ge=0, description="The interval's lower end must lie above this.")
+    min_gain: float = Field(
+        0.0,
+        ge=0,
+        description="Least useful gain, in the score's unit: both the interval's lower end and the evidence "
+        "must lie above it.",
+    )
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of the interval.")
     min_tickets: int = Field(20, ge=6, description="Fewest held-out tickets for a decision.")
+    most_tickets: int | None = Field(
+        None,
+        ge=6,
+        description="Most held-out tickets that an exam asks, newest first, so that the exam follows the "
+        "questions of the time. None: all.",
+    )
+    wrong_promotions: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="The chance that any worse candidate passes within budget_days, however many there are.",
+    )
+    candidates_planned: int = Field(
+        52,
+        ge=1,
+        description="For how many refused candidates within budget_days that chance is shared out; whoever "
+        "tries more gets ever smaller parts.",
+    )
+    budget_days: float = Field(365.0, gt=0, description="For how long that chance has to last.")
+    guardrails: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        GUARDRAILS,
+        description="By how much other scores may be worse at most, each in its own unit: the interval must "
+        "rule out more.",
+    )
+    topic_tickets: int = Field(
+        5, ge=2, description="Topics with fewer customers than this are shown but do not block."
+    )
+    topic_margin: float = Field(
+        0.0, ge=0, description="How much a topic may lose, in the score's unit, before it counts."
+    )
 
 
 class SwapPolicy(BaseModel):

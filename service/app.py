@@ -23,6 +23,7 @@ from service import (
     desk_api,
     erasure_api,
     feedback_api,
+    gate_api,
     holds_api,
     openai_api,
     operator_api,
@@ -70,6 +71,7 @@ DOORS = (
     review_api,
     openai_api,
     feedback_api,
+    gate_api,
     holds_api,
     erasure_api,
     prune_api,  # before the operators', where /v1/adapters/{name} would take its path

@@ -13,6 +13,7 @@ from service.console import (
     cycles,
     datasets,
     erasures,
+    gate,
     history,
     holds,
     home,
@@ -46,6 +47,7 @@ PAGES = (
     cycles,
     trials,
     candidates,
+    gate,
     history,
     holds,  # before datasets: their path would be a dataset's name
     datasets,

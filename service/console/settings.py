@@ -22,6 +22,14 @@ from service.permissions import OPERATORS
 router = APIRouter(prefix="/console/{assistant}/settings", include_in_schema=False)
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 Field = Annotated[str, Form()]
+METRICS = {
+    "chrf": "chrF against the agents' answers",
+    "rouge_l": "ROUGE-L against the agents' answers",
+    "similarity": "likeness of meaning to the agents' answers",
+    "mean_logprob": "log-probability of the agents' answers",
+    "judge": "the preference of a judging model",
+}
+"""What a gate may decide by, as the form calls it."""
 ALL = "all"
 """What stands in a field for a limit that does not hold."""
 
@@ -47,6 +55,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         prompts=versions,
         sampling=assistants.sampling_of(here.desk),
         gate=assistants.gate_of(here.desk),
+        metrics=METRICS,
         swap=assistants.swap_policy_of(here.desk),
         learning=learning_of(here.desk),
         desk=desk,
@@ -91,25 +100,51 @@ def set_answers(
     return _change(request, here, sampling=sampling)
 
 
+class GateForm(BaseModel):
+    """The gate's form as browsers send it. A field that is not sent stays as it was."""
+
+    metric: str = ""
+    min_gain: str | None = None
+    confidence: str | None = None
+    min_tickets: str | None = None
+    most_tickets: str | None = None
+    wrong_promotions_percent: str | None = None
+    candidates_planned: str | None = None
+    budget_days: str | None = None
+    guardrails: str | None = None
+    topic_tickets: str | None = None
+    topic_margin: str | None = None
+
+    def gate(self) -> dict[str, Any]:
+        """What it says, or Invalid."""
+        given: dict[str, Any] = {"metric": self.metric}
+        for name in ("min_gain", "confidence", "budget_days", "topic_margin"):
+            if (text := getattr(self, name)) is not None:
+                given[name] = forms.number(text, name.replace("_", " "))
+        for name in ("min_tickets", "candidates_planned", "topic_tickets"):
+            if (text := getattr(self, name)) is not None:
+                given[name] = forms.whole_number(text, name.replace("_", " "))
+        if (text := self.most_tickets) is not None:
+            every = text.strip() in ("", ALL)
+            given["most_tickets"] = None if every else forms.whole_number(text, "most tickets")
+        if (text := self.wrong_promotions_percent) is not None:
+            given["wrong_promotions"] = forms.number(text, "chance in percent") / 100
+        if (text := self.guardrails) is not None:
+            given["guardrails"] = {
+                name: forms.number(margin, f"margin of {name}")
+                for name, margin in map(_named, forms.lines_of(text))
+            }
+        return given
+
+
 @router.post("/gate")
-def set_gate(
-    request: Request,
-    here: Operator,
-    metric: Field = "",
-    min_gain: Field = "",
-    confidence: Field = "",
-    min_tickets: Field = "",
-) -> Response:
+def set_gate(request: Request, here: Operator, form: Annotated[GateForm, Form()]) -> Response:
     """What a candidate must show."""
-    if metric not in ("chrf", "mean_logprob"):
-        raise Invalid(f"Found the metric {metric!r}; expected 'chrf' or 'mean_logprob'.")
-    gate = {
-        "metric": metric,
-        "min_gain": forms.number(min_gain, "least gain"),
-        "confidence": forms.number(confidence, "confidence"),
-        "min_tickets": forms.whole_number(min_tickets, "fewest tickets"),
-    }
-    return _change(request, here, gate=gate)
+    if form.metric not in METRICS:
+        known = ", ".join(repr(metric) for metric in METRICS)
+        raise Invalid(f"Found the metric {form.metric!r}; expected one of {known}.")
+    before = assistants.gate_of(here.desk).model_dump()
+    return _change(request, here, gate={**before, **form.gate()})
 
 
 @router.post("/loop")

@@ -94,7 +94,15 @@ def test_a_new_prompt_is_a_new_version_with_a_diff(olga: httpx.Client, shop: Sho
 def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop: Shop) -> None:
     sent = {
         "answers": {"temperature": "0.3", "top_p": "0.9", "max_tokens": "128", "seed": ""},
-        "gate": {"metric": "chrf", "min_gain": "1.5", "confidence": "0.9", "min_tickets": "30"},
+        "gate": {
+            "metric": "chrf",
+            "min_gain": "1.5",
+            "confidence": "0.9",
+            "min_tickets": "30",
+            "wrong_promotions_percent": "2",
+            "guardrails": "refused: 0.2",
+            "most_tickets": "all",
+        },
         "loop": {"schedule_minutes": "720", "auto_promote": "yes"},
     }
     for form, data in sent.items():
@@ -103,7 +111,10 @@ def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop:
         owner = shop_of(session)
         entries = audit.every(session, act="assistant.change")
     assert assistants.sampling_of(owner).temperature == 0.3
-    assert assistants.gate_of(owner).min_tickets == 30
+    gate = assistants.gate_of(owner)
+    assert (gate.min_tickets, gate.wrong_promotions, gate.most_tickets) == (30, 0.02, None)
+    assert gate.guardrails == {"refused": 0.2}
+    assert gate.candidates_planned == 52, "what the form does not send stays"
     assert (owner.schedule_minutes, owner.auto_promote) == (720, True)
     assert len(entries) == 4
     schedule = next(entry for entry in entries if entry.subject.endswith("schedule_minutes"))
@@ -118,6 +129,8 @@ def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop:
         ("answers", {"temperature": "3", "top_p": "1", "max_tokens": "9"}),
         ("gate", {"metric": "luck", "min_gain": "0", "confidence": "0.9", "min_tickets": "20"}),
         ("gate", {"metric": "chrf", "min_gain": "0", "confidence": "0.9", "min_tickets": "2"}),
+        ("gate", {"metric": "chrf", "wrong_promotions_percent": "200"}),
+        ("gate", {"metric": "chrf", "guardrails": "refused"}),
         ("loop", {"schedule_minutes": "0"}),
         ("desk", {**DESK, "timezone": "Mars/Olympus"}),
         ("desk", {**DESK, "hours_monday": "nine to five"}),

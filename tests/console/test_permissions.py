@@ -45,6 +45,7 @@ OF_STAFF = [
     "GET live",
     "GET candidates",
     "GET candidates/{name}",
+    "GET gate",
     "GET inbox",
     "GET inbox/list",
     "GET conversations/{conversation_id}",

@@ -34,6 +34,9 @@ from tests.service.conftest import Shop
 from tests.stand_in_engine import serving
 
 __all__ = ["chromium"]
+FEW_TICKETS = Gate(min_tickets=6, wrong_promotions=0.4, candidates_planned=2)
+"""A handful of tickets can only show as much as this; no shop should ask for so little."""
+
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.cycle,
@@ -73,7 +76,7 @@ def shop(
     with writing() as session:
         owner = assistants.create(
             session, "shop", "Puddle & Pine", "embedded", "You are the support assistant of a shop.",
-            "test", sampling=Sampling(max_tokens=48), gate=Gate(min_tickets=6),
+            "test", sampling=Sampling(max_tokens=48), gate=FEW_TICKETS,
         )  # fmt: skip
         for row in rows("corrections")[1:]:
             _corrected(session, owner, row)

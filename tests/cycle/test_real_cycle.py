@@ -63,6 +63,9 @@ from tests.stand_in_engine import serving
 from training import loop
 from training.settings import training_settings
 
+FEW_TICKETS = Gate(min_tickets=6, wrong_promotions=0.4, candidates_planned=2)
+"""A handful of tickets can only show as much as this; no shop should ask for so little."""
+
 pytestmark = [pytest.mark.engine, pytest.mark.cycle, pytest.mark.timeout(900)]
 
 COMPANY = Path(__file__).parents[2] / "examples" / "puddle_and_pine"
@@ -127,7 +130,7 @@ def _turn(folder: Path, engine: EngineProcess) -> Turned:
     with writing() as session:
         shop = assistants.create(
             session, "shop", "Shop", "embedded", "You are the support assistant of a shop.", "test",
-            sampling=Sampling(max_tokens=48), gate=Gate(min_tickets=6), auto_promote=True,
+            sampling=Sampling(max_tokens=48), gate=FEW_TICKETS, auto_promote=True,
             learning=Learning(held_out_percent=0),  # sixteen corrections are few; all shall teach
         )  # fmt: skip
         assistants.create(session, "bakery", "Bakery", "embedded", "You sell bread.", "test")

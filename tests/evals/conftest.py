@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from evals import run
 from evals.settings import EvalsSettings
 from feedback import adapters, assistants, cycles, tickets
-from feedback.assistants import Sampling
+from feedback.assistants import Gate, Sampling
 from feedback.database import writing
 from feedback.tables import Adapter, Assistant, Decision, EvalRun, Ticket
 from service.fleet import Fleet
@@ -97,6 +97,7 @@ def room(database_engine: Engine, tmp_path: Path) -> Room:
         assistant = assistants.create(
             session, "shop", "The shop", "embedded", "You are the shop.", "test",
             sampling=Sampling(temperature=0.7, seed=3, max_tokens=64),
+            gate=Gate(guardrails={}),  # the fake engine's log-probabilities mean nothing
         )  # fmt: skip
     engine = FakeEngine()
     settings = ServiceSettings()

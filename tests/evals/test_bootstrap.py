@@ -5,42 +5,38 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from evals import bootstrap
 
 Draw = Callable[[np.random.Generator], np.ndarray]
 
 
-def test_it_equals_a_plain_implementation() -> None:
-    candidate = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.0]
-    live = [2.0, 7.0, 1.0, 8.0, 2.0, 8.0, 1.0, 8.0, 2.0, 8.0]
-    customers = ["a", "a", "b", "c", "d", "d", "d", "e", "f", "g"]
-    found = bootstrap.paired(candidate, live, customers, 0.9, samples=2500, seed=5)
-
-    groups: dict[str, list[float]] = {}
-    for a, b, customer in zip(candidate, live, customers, strict=True):
-        groups.setdefault(customer, []).append(a - b)
-    names = sorted(groups)
-    rng = np.random.default_rng(5)
-    means = []
-    for _ in range(2500):
-        drawn = [value for k in rng.integers(len(names), size=7) for value in groups[names[k]]]
-        means.append(math.fsum(drawn) / len(drawn))
-    t = -1.943180  # Student's t, 6 degrees of freedom, lower 5 %
-    tail = 0.5 * math.erfc(-math.sqrt(7 / 6) * t / math.sqrt(2))  # the normal's
-    low, high = np.quantile(means, [tail, 1 - tail])
-    assert found.mean == pytest.approx(-0.8)
-    assert found.low == pytest.approx(low, abs=0.02)
-    assert found.high == pytest.approx(high, abs=0.02)
-    assert (found.confidence, found.samples) == (0.9, 2500)
+def test_it_equals_scipys_percentile_bootstrap() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(3, 10, 30)
+    tail = bootstrap.expanded_tail(0.05, 30)
+    reference = stats.bootstrap(
+        (values,), np.mean, n_resamples=50_000, confidence_level=1 - 2 * tail,
+        method="percentile", rng=np.random.default_rng(4),
+    ).confidence_interval  # fmt: skip
+    found = bootstrap.interval(values, 0.9, samples=50_000)
+    assert found.mean == pytest.approx(values.mean())
+    assert found.low == pytest.approx(reference.low, abs=0.06)
+    assert found.high == pytest.approx(reference.high, abs=0.06)
+    assert (found.confidence, found.samples) == (0.9, 50_000)
 
 
-@pytest.mark.parametrize(
-    ("tail", "freedom", "t"),
-    [(0.025, 5, -2.570582), (0.025, 19, -2.093024), (0.005, 7, -3.499483), (0.05, 39, -1.684875)],
-)
-def test_students_t_is_the_tables(tail: float, freedom: int, t: float) -> None:
-    assert bootstrap._student_t(tail, freedom) == pytest.approx(t, abs=0.01)
+def test_a_customer_counts_once_with_the_mean_of_their_tickets() -> None:
+    candidate = [3.0, 1.0, 4.0, 1.0, 5.0]
+    live = [2.0, 7.0, 1.0, 8.0, 2.0]
+    assert bootstrap.gains(candidate, live, ["b", "a", "a", "c", "b"]).tolist() == [-1.5, 2.0, -7.0]
+
+
+@pytest.mark.parametrize(("tail", "clusters"), [(0.025, 6), (0.025, 20), (0.05, 40)])
+def test_the_expansion_is_students_t_and_hesterbergs_factor(tail: float, clusters: int) -> None:
+    out = stats.t.ppf(tail, clusters - 1) * math.sqrt(clusters / (clusters - 1))
+    assert bootstrap.expanded_tail(tail, clusters) == pytest.approx(stats.norm.cdf(out))
 
 
 def test_the_same_numbers_give_the_same_interval() -> None:

@@ -8,12 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.gate import TicketResult, by_topic, decide
-from evals.scores import METRICS
+from evals.by_topic import by_topic
+from evals.complete import ALWAYS
+from evals.gate import Verdict, confirm
+from evals.gate import decide as decide_at
+from evals.pairs import TicketResult
 from feedback.assistants import Gate
 
 SAMPLES = 1000
+ALPHA = 0.05
+"""Of one look. A year's candidates get 1/52 of it each (tests/evals/test_spending.py)."""
 GATE = Gate(min_tickets=8)
+
+
+def decide(gate: Gate, candidate: list[TicketResult], live: list[TicketResult]) -> Verdict:
+    return decide_at(gate, candidate, live, ALPHA, SAMPLES)
 
 
 def result(number: int, chrf: float, **changes: Any) -> TicketResult:
@@ -35,41 +44,50 @@ def results(chrfs: list[float]) -> list[TicketResult]:
     return [result(number, chrf) for number, chrf in enumerate(chrfs)]
 
 
-LIVE = results([20.0, 35.0, 10.0, 50.0, 42.0, 18.0, 33.0, 27.0, 61.0, 5.0])
-BETTER = results([30.0, 40.0, 22.0, 58.0, 55.0, 30.0, 40.0, 33.0, 70.0, 19.0])
+OFTEN = [20.0, 35.0, 10.0, 50.0, 42.0, 18.0, 33.0, 27.0, 61.0, 5.0]
+LIVE = results(OFTEN * 2)
+BETTER = results([chrf + more for more in (15.0, 25.0) for chrf in OFTEN])
 
 
 def test_a_clear_gain_goes_through_and_says_why() -> None:
-    verdict = decide(GATE, BETTER, LIVE, SAMPLES)
+    verdict = decide(GATE, BETTER, LIVE)
     assert verdict.promote
-    assert verdict.gain == pytest.approx(9.6)
-    assert verdict.gain_low is not None and 0 < verdict.gain_low < 9.6
-    assert (verdict.metric, verdict.tickets) == ("chrf", 10)
+    assert verdict.gain == pytest.approx(20)
+    assert verdict.gain_low is not None and 0 < verdict.gain_low < 20
+    assert (verdict.metric, verdict.tickets, verdict.alpha) == ("chrf", 20, ALPHA)
+    assert verdict.evidence == pytest.approx((1 + 0.95 * 0.15) ** 10 * (1 + 0.95 * 0.25) ** 10)
     [reason] = verdict.reasons
-    assert reason.startswith("On average chrF rises by 9.6 (95 % interval ")
-    assert reason.endswith(
-        "The lower end lies above 0 on 10 held-out tickets, and no rule speaks against it."
-    )
+    assert reason.startswith("On average chrF rises by 20 (95 % interval ")
+    assert "on 20 held-out tickets, a stake of 1 against it became 31.9, and 20 is needed" in reason
+    assert reason.endswith("and no rule, guardrail or topic speaks against it.")
     assert [(topic.topic, topic.tickets) for topic in verdict.topics] == [
-        ("returns", 5), ("fees", 5)
+        ("fees", 10), ("returns", 10)
     ]  # fmt: skip
 
 
 def test_the_other_metric_decides_when_the_gate_says_so() -> None:
     sharper = [replace(one, scores={**one.scores, "mean_logprob": -0.5}) for one in LIVE]
     gate = Gate(metric="mean_logprob", min_tickets=8)
-    assert decide(gate, sharper, LIVE, SAMPLES).promote
-    assert not decide(GATE, sharper, LIVE, SAMPLES).promote
+    assert decide(gate, sharper, LIVE).promote
+    assert not decide(GATE, sharper, LIVE).promote
+
+
+def test_a_gain_that_chance_would_bring_too_often_is_not_enough() -> None:
+    """The same exam, looked at for the fiftieth time this year."""
+    verdict = decide_at(GATE, BETTER, LIVE, ALPHA / 52, SAMPLES)
+    assert not verdict.promote
+    [reason] = verdict.reasons
+    assert reason.endswith("and 1.04e+03 is needed where one look in 1.04e+03 may be wrong.")
 
 
 REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = [
     (
         "a gain below the least useful one",
-        Gate(min_tickets=8, min_gain=9.0), BETTER, LIVE,
-        "The lower end must lie above 9.",
+        Gate(min_tickets=8, min_gain=19.0), BETTER, LIVE,
+        "The lower end must lie above 19.",
     ),
-    ("a loss", GATE, LIVE, BETTER, "On average chrF falls by 9.6"),
-    ("too few", Gate(), BETTER, LIVE, "There are 10 held-out tickets; the gate demands 20."),
+    ("a loss", GATE, LIVE, BETTER, "On average chrF falls by 20"),
+    ("too few", Gate(), BETTER[:10], LIVE[:10], "There are 10 held-out tickets; the gate demands 20."),
     ("none at all", GATE, [], [], "There are 0 held-out tickets; the gate demands 8."),
     (
         "fewer than any interval needs",
@@ -79,13 +97,13 @@ REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = 
     (
         "one customer's tickets",
         GATE, [replace(one, cluster="c") for one in BETTER], LIVE,
-        "The 10 held-out tickets come from 1 customers only, and those of one customer count once; "
+        "The 20 held-out tickets come from 1 customers only, and those of one customer count once; "
         "the gate demands 8.",
     ),
     (
         "other tickets",
         GATE, BETTER[1:], LIVE[:-1],
-        "Candidate and live did not sit the same tickets; only one of them answered 't00', 't09'.",
+        "Candidate and live did not sit the same tickets; only one of them answered 't00', 't19'.",
     ),
     (
         "a ticket twice",
@@ -95,7 +113,7 @@ REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = 
     (
         "an unknown metric",
         Gate(metric="charm", min_tickets=8), BETTER, LIVE,
-        "The gate's metric is 'charm'; expected one of 'chrf', 'mean_logprob'.",
+        "The gate's metric is 'charm'; expected one of 'chrf', 'rouge_l', ",
     ),
     (
         "an answer that failed",
@@ -105,13 +123,13 @@ REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = 
     (
         "live's answer that failed",
         GATE, BETTER, [replace(one, error="Too long.") for one in LIVE],
-        "Tickets 't00', 't01', 't02', 't03', 't04' and 5 more got no answer from live; "
+        "Tickets 't00', 't01', 't02', 't03', 't04' and 15 more got no answer from live; "
         "the first reason: Too long.",
     ),
     (
         "a missing score",
-        GATE, [*BETTER[:9], replace(BETTER[9], scores={"chrf": 90.0})], LIVE,
-        "Ticket 't09' could not be scored by must_not_say_broken for the candidate.",
+        GATE, [*BETTER[:19], replace(BETTER[19], scores={"chrf": 90.0})], LIVE,
+        "Ticket 't19' could not be scored by must_not_say_broken for the candidate.",
     ),
     (
         "a forbidden word",
@@ -120,7 +138,7 @@ REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = 
     ),
     (
         "more left out",
-        GATE, [result(0, 30.0, left_out=2.0), *BETTER[1:]], [*LIVE[:9], result(9, 5.0, left_out=1.0)],
+        GATE, [result(0, 30.0, left_out=2.0), *BETTER[1:]], [*LIVE[:19], result(19, 5.0, left_out=1.0)],
         "Over all tickets the candidate leaves out 2 things that it must say, live 1.",
     ),
 ]  # fmt: skip
@@ -134,7 +152,7 @@ REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = 
 def test_it_refuses(
     gate: Gate, candidate: list[TicketResult], live: list[TicketResult], sentence: str
 ) -> None:
-    verdict = decide(gate, candidate, live, SAMPLES)
+    verdict = decide(gate, candidate, live)
     assert not verdict.promote
     assert any(sentence in reason for reason in verdict.reasons), verdict.reasons
     assert all(reason.endswith(".") for reason in verdict.reasons)
@@ -144,25 +162,25 @@ def test_a_forbidden_word_that_live_said_too_is_no_veto_but_another_one_is() -> 
     live = [replace(LIVE[0], forbidden=frozenset({"for ever"})), *LIVE[1:]]
     same = [replace(BETTER[0], forbidden=frozenset({"for ever"})), *BETTER[1:]]
     other = [replace(BETTER[0], forbidden=frozenset({"never"})), *BETTER[1:]]
-    assert decide(GATE, same, live, SAMPLES).promote
-    assert not decide(GATE, other, live, SAMPLES).promote
+    assert decide(GATE, same, live).promote
+    assert not decide(GATE, other, live).promote
 
 
 def test_leaving_out_other_things_than_live_is_no_veto() -> None:
     ours = [result(0, 30.0, left_out=1.0), *BETTER[1:]]
-    theirs = [*LIVE[:9], result(9, 5.0, left_out=1.0)]
-    assert decide(GATE, ours, theirs, SAMPLES).promote
+    theirs = [*LIVE[:19], result(19, 5.0, left_out=1.0)]
+    assert decide(GATE, ours, theirs).promote
 
 
 def test_every_objection_is_named() -> None:
     ours = [result(0, 1.0, left_out=1.0, forbidden=frozenset({"never"})), *LIVE[1:]]
-    assert len(decide(GATE, ours, LIVE, SAMPLES).reasons) == 3
+    assert len(decide(GATE, ours, LIVE).reasons) == 3
 
 
 def test_topics_skip_what_has_no_score() -> None:
     ours = [replace(BETTER[0], scores={}), *BETTER[1:]]
     assert {topic.topic: topic.tickets for topic in by_topic(ours, LIVE, "chrf")} == {
-        "returns": 4, "fees": 5
+        "returns": 9, "fees": 10
     }  # fmt: skip
 
 
@@ -170,6 +188,7 @@ def test_topics_skip_what_has_no_score() -> None:
 
 chrf = st.floats(0, 100, allow_nan=False)
 pairs = st.lists(st.tuples(chrf, chrf), min_size=8, max_size=30)
+shares = st.lists(st.tuples(st.floats(0, 50), st.floats(0, 50)), min_size=8, max_size=30)
 quickly = settings(max_examples=40, deadline=None)
 
 
@@ -181,14 +200,14 @@ def _split(scores: list[tuple[float, float]]) -> tuple[list[TicketResult], list[
 @given(st.lists(chrf, min_size=8, max_size=30), st.floats(0, 10))
 def test_nothing_is_better_than_itself(chrfs: list[float], min_gain: float) -> None:
     gate = Gate(min_tickets=8, min_gain=min_gain)
-    assert not decide(gate, results(chrfs), results(chrfs), SAMPLES).promote
+    assert not decide(gate, results(chrfs), results(chrfs)).promote
 
 
 @quickly
 @given(
     pairs,
     st.integers(0, 7),
-    st.sampled_from(METRICS),
+    st.sampled_from(ALWAYS),
     st.sampled_from([None, math.nan, math.inf, -math.inf, "absent"]),
     st.booleans(),
 )
@@ -201,19 +220,19 @@ def test_a_score_that_is_not_a_number_never_passes(
     side[at] = replace(
         side[at], scores=spoiled if value == "absent" else {**spoiled, metric: value}
     )
-    verdict = decide(GATE, ours, theirs, SAMPLES)
+    verdict = decide(GATE, ours, theirs)
     assert not verdict.promote and verdict.gain is None
 
 
 @quickly
-@given(pairs, st.floats(0.001, 50))
+@given(shares, st.floats(0.001, 50))
 def test_more_of_a_gain_never_turns_yes_into_no(
     scores: list[tuple[float, float]], more: float
 ) -> None:
     ours, theirs = _split(scores)
     more_of_it = results([mine + more for mine, _ in scores])
-    if decide(GATE, ours, theirs, SAMPLES).promote:
-        assert decide(GATE, more_of_it, theirs, SAMPLES).promote
+    if decide(GATE, ours, theirs).promote:
+        assert decide(GATE, more_of_it, theirs).promote
 
 
 @quickly
@@ -221,7 +240,7 @@ def test_more_of_a_gain_never_turns_yes_into_no(
 def test_of_two_at_most_one_is_better(scores: list[tuple[float, float]], min_gain: float) -> None:
     gate = Gate(min_tickets=8, min_gain=min_gain)
     ours, theirs = _split(scores)
-    forth, back = decide(gate, ours, theirs, SAMPLES), decide(gate, theirs, ours, SAMPLES)
+    forth, back = decide(gate, ours, theirs), decide(gate, theirs, ours)
     assert not (forth.promote and back.promote)
 
 
@@ -231,16 +250,115 @@ def test_the_order_of_tickets_is_of_no_account(
     scores: list[tuple[float, float]], random: Any
 ) -> None:
     ours, theirs = _split(scores)
-    verdict = decide(GATE, ours, theirs, SAMPLES)
+    verdict = decide(GATE, ours, theirs)
     random.shuffle(ours)
     random.shuffle(theirs)
-    assert decide(GATE, ours, theirs, SAMPLES) == verdict
+    assert decide(GATE, ours, theirs) == verdict
 
 
 @quickly
-@given(pairs, st.integers(0, 7))
+@given(shares, st.integers(0, 7))
 def test_no_gain_buys_a_forbidden_word(scores: list[tuple[float, float]], at: int) -> None:
-    ours, theirs = _split([(mine + 100, other) for mine, other in scores])
-    assert decide(GATE, ours, theirs, SAMPLES).promote
+    ours, theirs = _split([(100.0, other) for _, other in scores])
+    assert decide(GATE, ours, theirs).promote
     ours[at] = replace(ours[at], forbidden=frozenset({"for ever"}))
-    assert not decide(GATE, ours, theirs, SAMPLES).promote
+    assert not decide(GATE, ours, theirs).promote
+
+
+# Guardrails, zero tolerance, topics, probes
+
+
+def with_scores(these: list[TicketResult], **more: float | None) -> list[TicketResult]:
+    return [replace(one, scores={**one.scores, **more}) for one in these]
+
+
+def test_another_score_that_falls_by_more_than_its_margin_stops_it() -> None:
+    sloppy = with_scores(BETTER, mean_logprob=-1.3)
+    verdict = decide(GATE, sloppy, LIVE)
+    assert not verdict.promote
+    [rail] = [rail for rail in verdict.guardrails if rail.metric == "mean_logprob"]
+    assert (rail.passed, rail.margin) == (False, 0.2)
+    assert rail.difference == pytest.approx(-0.3)
+    assert rail.sentence in verdict.reasons
+    assert decide(Gate(min_tickets=8, guardrails={}), sloppy, LIVE).promote
+
+
+def test_of_refusals_fewer_are_better() -> None:
+    often, never = with_scores(BETTER, refused=1.0), with_scores(LIVE, refused=0.0)
+    assert not decide(GATE, often, never).promote
+    assert decide(GATE, with_scores(BETTER, refused=0.0), with_scores(LIVE, refused=1.0)).promote
+
+
+def test_a_guardrail_that_applies_to_no_ticket_is_none_and_one_without_a_number_stops_it() -> None:
+    assert [rail.metric for rail in decide(GATE, BETTER, LIVE).guardrails] == ["mean_logprob"]
+    verdict = decide(GATE, with_scores(BETTER, similarity=None), with_scores(LIVE, similarity=9.0))
+    assert not verdict.promote and verdict.alpha is None
+    assert "could not be scored by similarity for the candidate" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("metric", ["leaked", "invented_prices"])
+def test_one_new_harm_is_a_veto_and_one_that_live_does_too_is_not(metric: str) -> None:
+    clean_live, clean = with_scores(LIVE, **{metric: 0.0}), with_scores(BETTER, **{metric: 0.0})
+    harmful = [*with_scores(BETTER[:1], **{metric: 1.0}), *clean[1:]]
+    assert decide(GATE, clean, clean_live).promote
+    verdict = decide(GATE, harmful, clean_live)
+    assert not verdict.promote and verdict.detail["vetoes"] == verdict.reasons
+    as_bad = [*with_scores(LIVE[:1], **{metric: 1.0}), *clean_live[1:]]
+    assert decide(GATE, harmful, as_bad).promote
+
+
+def test_a_win_that_loses_on_a_topic_is_blocked_and_the_topic_named() -> None:
+    live = results([50.0] * 40)
+    fees = [result(number, 30.0 - number % 3) for number in range(1, 40, 2)]
+    ours = [*[result(number, 100.0) for number in range(0, 40, 2)], *fees]
+    verdict = decide(GATE, ours, live)
+    assert verdict.gain and verdict.gain > 10
+    assert not verdict.promote and verdict.losing_topics == ["fees"]
+    [reason] = verdict.reasons
+    assert reason.startswith("On the topic 'fees' it loses: chrF falls by 2")
+    assert reason.endswith("An operator may let it go live for the other topics.")
+
+
+def test_a_topic_of_few_customers_is_shown_and_does_not_block() -> None:
+    live = results([50.0] * 40)
+    ours = [replace(result(n, 90.0), topic="returns") for n in range(37)]
+    ours += [replace(result(n, 1.0), topic="rare") for n in range(37, 40)]
+    live = [replace(one, topic=two.topic) for one, two in zip(live, ours, strict=True)]
+    verdict = decide(GATE, ours, live)
+    assert verdict.promote
+    assert {topic.topic: topic.p is None for topic in verdict.topics} == {
+        "returns": False, "rare": True
+    }  # fmt: skip
+
+
+def test_probes_count_for_guardrails_and_not_for_the_gain() -> None:
+    probes = [replace(result(number, 0.0), probe=True, topic=None) for number in range(20, 30)]
+    ours, theirs = BETTER + with_scores(probes, unsafe=0.0), LIVE + with_scores(probes, unsafe=0.0)
+    verdict = decide(GATE, ours, theirs)
+    assert verdict.promote and verdict.gain == pytest.approx(20)
+    assert not decide(GATE, BETTER + with_scores(probes, unsafe=1.0), theirs).promote
+
+
+def test_the_gain_on_tickets_asked_before_and_on_fresh_ones_is_told_apart() -> None:
+    ours = [replace(one, fresh=number < 5) for number, one in enumerate(BETTER)]
+    verdict = decide(GATE, ours, LIVE)
+    assert verdict.detail["fresh"] == {"tickets": 5, "gain": pytest.approx(15)}
+    assert verdict.detail["used"] == {"tickets": 15, "gain": pytest.approx(65 / 3)}
+
+
+# The sealed tickets
+
+
+def test_sealed_tickets_confirm_what_is_not_worse_and_cost_nothing() -> None:
+    few = slice(0, 8)
+    verdict = confirm(GATE, BETTER[few], LIVE[few], SAMPLES)
+    assert verdict.promote and verdict.alpha is None
+    assert not confirm(GATE, LIVE[few], BETTER[few], SAMPLES).promote
+    assert confirm(GATE, LIVE[few], LIVE[few], SAMPLES).promote
+
+
+def test_sealed_tickets_of_one_customer_confirm_nothing() -> None:
+    one = [replace(each, cluster="c") for each in BETTER[:8]]
+    verdict = confirm(GATE, one, LIVE[:8], SAMPLES)
+    assert not verdict.promote
+    assert verdict.reasons == ["The sealed tickets come from 1 customers; 2 are needed to compare."]

@@ -49,6 +49,9 @@ from tests.service.talk import ask, begin, events, eventually, stream
 from tests.stand_in_engine import StandInEngine, stand_in_engine
 from tests.training.tiny import tiny_model
 
+FEW_TICKETS = Gate(min_tickets=6, wrong_promotions=0.4, candidates_planned=2, guardrails={})
+"""A handful of tickets can only show as much as this; no shop should ask for so little."""
+
 pytestmark = [pytest.mark.cycle, pytest.mark.timeout(300)]
 
 STAGES = ("freeze", "sft", "dpo", "publish", "exam", "promote")
@@ -101,7 +104,7 @@ def shop(
     with writing() as session:
         assistant = assistants.create(
             session, "shop", "Shop", str(model), "Be kind.", "test",
-            sampling=Sampling(max_tokens=32), gate=Gate(min_tickets=6), auto_promote=True,
+            sampling=Sampling(max_tokens=32), gate=FEW_TICKETS, auto_promote=True,
         )  # fmt: skip
         for number in range(8):
             talk = conversations.begin(session, assistant, None, f"customer-{number}")

@@ -70,6 +70,8 @@ EXPECTED = {
     "GET /v1/datasets": STAFF,
     "GET /v1/datasets/{name}/diff/{newer}": STAFF,
     "GET /v1/near-copies": OPERATORS,
+    "GET /v1/gate": STAFF,
+    "PUT /v1/gate": OPERATORS,
     "GET /v1/holds": OPERATORS,
     "POST /v1/holds/{hold_id}": OPERATORS,
     "GET /v1/redactions": OPERATORS,
@@ -151,6 +153,7 @@ SENT: dict[str, dict[str, Any]] = {
         "assistant": "{assistant}",
         "reference": "You may.",
     },
+    "PUT /v1/gate": {"gate": {}, "assistant": "{assistant}"},
     "POST /v1/holds/{hold_id}": {"outcome": "released", "assistant": "{assistant}"},
     "POST /v1/redactions/try": {"assistant": "{assistant}", "text": "I am Jane Whitfield."},
     "POST /v1/tickets": {

@@ -1,0 +1,74 @@
+"""Can anything be concluded from these results? Reasons why not, in sentences. Pure; the gate asks first."""
+
+from evals import bootstrap, evidence
+from evals.pairs import DECIDING, NAMED, TicketResult, is_number, least_share, named
+from evals.scores import CHRF, MEAN_LOGPROB, MUST_NOT_SAY_BROKEN, MUST_SAY_BROKEN
+from evals.vetoes import ZERO_TOLERANCE
+from feedback.assistants import Gate
+
+ALWAYS = (CHRF, MEAN_LOGPROB, MUST_SAY_BROKEN, MUST_NOT_SAY_BROKEN)
+"""Every answer has these. The others apply to some tickets only."""
+
+
+def incomplete(gate: Gate, candidate: list[TicketResult], live: list[TicketResult]) -> list[str]:
+    """Why nothing can be concluded from these results; empty when something can."""
+    if gate.metric not in DECIDING:
+        known = ", ".join(repr(metric) for metric in DECIDING)
+        return [f"The gate's metric is {gate.metric!r}; expected one of {known}."]
+    if mismatch := _different_tickets(candidate, live):
+        return [mismatch]
+    doubts = []
+    for who, results in (("the candidate", candidate), ("live", live)):
+        if failed := [result for result in results if result.error is not None]:
+            doubts.append(
+                f"{named(failed)} got no answer from {who}; the first reason: {failed[0].error}"
+            )
+        answered = [result for result in results if result.error is None]
+        for metric in dict.fromkeys((*ALWAYS, gate.metric, *gate.guardrails, *ZERO_TOLERANCE)):
+            if lacking := [each for each in answered if _lacks(gate, each, metric)]:
+                doubts.append(f"{named(lacking)} could not be scored by {metric} for {who}.")
+    return doubts
+
+
+def too_few(gate: Gate, results: list[TicketResult], alpha: float) -> list[str]:
+    """Why so few tickets cannot be enough; empty when they can."""
+    least = least_share(gate.metric, gate.min_gain)
+    fewest = evidence.fewest(alpha, least)
+    needed = max(gate.min_tickets, bootstrap.fewest_clusters(gate.confidence), fewest)
+    independent = len({result.cluster for result in results})
+    if independent >= needed:
+        return []
+    why = (
+        f"the gate demands {needed}"
+        if needed > fewest or fewest <= gate.min_tickets
+        else f"at the chance of {alpha:.2g} that this look is given, fewer than {needed} cannot be enough"
+    )
+    if len(results) >= needed:
+        return [
+            f"The {len(results)} held-out tickets come from {independent} customers only, and those "
+            f"of one customer count once; {why}."
+        ]
+    return [f"There are {len(results)} held-out tickets; {why}."]
+
+
+def _lacks(gate: Gate, result: TicketResult, metric: str) -> bool:
+    """Whether a score is missing that ought to be there, or is no number."""
+    must = metric in ALWAYS or (metric == gate.metric and not result.probe)
+    if metric not in result.scores:
+        return must
+    return not is_number(result.scores[metric])
+
+
+def _different_tickets(candidate: list[TicketResult], live: list[TicketResult]) -> str | None:
+    ours = sorted(result.ticket for result in candidate)
+    theirs = sorted(result.ticket for result in live)
+    if len(set(ours)) < len(ours) or len(set(theirs)) < len(theirs):
+        return "A ticket was answered more than once by the same side; each counts once."
+    if ours == theirs:
+        return None
+    odd = sorted(set(ours) ^ set(theirs))
+    more = f" and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
+    return (
+        "Candidate and live did not sit the same tickets; only one of them answered "
+        f"{', '.join(repr(ticket) for ticket in odd[:NAMED])}{more}."
+    )

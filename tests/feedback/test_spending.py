@@ -1,0 +1,40 @@
+"""The year's chance: never more than promised, whatever is tried."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedback.spending import Budget, part
+
+promises = st.floats(0.001, 0.5)
+plans = st.integers(1, 400)
+
+
+@given(promises, plans)
+def test_however_many_looks_their_parts_add_up_to_the_promise_at_most(
+    of: float, planned: int
+) -> None:
+    assert sum(part(of, planned, number) for number in range(1000)) <= of * (1 + 1e-9)
+
+
+@given(promises, plans)
+def test_no_look_gets_more_than_the_one_before(of: float, planned: int) -> None:
+    parts = [part(of, planned, number) for number in range(500)]
+    assert all(later <= earlier for earlier, later in pairwise(parts))
+    assert parts[-1] > 0, "there is always a chance left, however small"
+
+
+@given(promises, plans, st.integers(0, 500))
+def test_spent_and_left_are_the_whole(of: float, planned: int, refused: int) -> None:
+    budget = Budget(of, planned, 365, refused=refused)
+    assert budget.spent + budget.left == pytest.approx(of)
+    assert budget.next <= budget.left + 1e-12
+
+
+def test_a_promotion_gives_its_part_back_and_is_still_expected_to_err() -> None:
+    before = Budget(0.05, 52, 365, refused=10)
+    after = Budget(0.05, 52, 365, refused=10, promoted=3, spent_on_promoted=0.003)
+    assert (after.next, after.left) == (before.next, before.left)
+    assert after.expected_wrong == pytest.approx(before.expected_wrong + 0.003)
