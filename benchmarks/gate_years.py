@@ -86,7 +86,7 @@ def found(kind: Kind, seed: int, customers: int) -> tuple[float | None, bool]:
     rng = np.random.default_rng(seed)
     tickets = Tickets(kind, rng, customers)
     earlier = bootstrap.gains(
-        tickets.candidate(0.0) / 100, [0.0] * len(tickets.cluster), _names(tickets)
+        (tickets.candidate(0.0) / 100).tolist(), [0.0] * len(tickets.cluster), _names(tickets)
     )
     alpha = part(PROMISE, WEEKS, 0)
     promised = power(earlier, alpha, targets=()).smallest_gain

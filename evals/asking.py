@@ -20,6 +20,7 @@ from feedback.tables import Adapter, Ticket
 from feedback.transcript import ModelMessages
 from service.answering import Answer, answer, mean_logprob, tokens_of
 from service.hot_swap import HotSwap
+from service.topics import choose
 from service.vllm import Urgency, Vllm
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,22 @@ class Asking:
                     engine, question.messages, question.sampling, question.model, Urgency.LATER
                 ),
             )
+
+    async def topic(self, question: Question, topics: list[str]) -> str | None:
+        """Which of the topics the model chooses; None, and a line in the log, where the engine cannot say."""
+        ticket = question.ticket
+        try:
+            async with self._courtesy.turn():
+                return await self._patience.ask(
+                    question.adapter,
+                    lambda engine: choose(
+                        engine, topics, ticket.context, question.model, Urgency.LATER
+                    ),
+                )
+        except Exception as error:
+            what = f"the topic of ticket {ticket.external_id!r} was not chosen"
+            log.warning("%s: %s", what, reason(error, what))
+            return None
 
     async def text_tokens(self, text: str) -> list[int]:
         """The tokens of a text; those of the base model serve all adapters."""

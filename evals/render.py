@@ -16,10 +16,13 @@ from evals.measures import CHRF, INVENTED_FACTS, LEAKED, MEAN_LOGPROB, MEASURES
 from evals.measures import MUST_NOT_SAY_BROKEN as FORBIDDEN
 from evals.measures import MUST_SAY_BROKEN as LEFT_OUT
 from evals.report import Pair, Report, Sat, question, sentence, value_of
+from feedback.confusion import Confusion
 from feedback.spending import Budget
 
 SHOWN = 3
 """How many best wins, and how many worst losses, are shown."""
+WIDEST = 12
+"""A terminal is not wide enough for a matrix of more classes."""
 
 _HEADINGS = {
     CHRF: "chrF",
@@ -39,6 +42,12 @@ def decision(report: Report, shown: int = SHOWN) -> Group:
     parts += [_plain(f"  · {reason}") for reason in report.decision.reasons]
     sats = [report.candidate, report.live]
     parts += [Text(), means_table(sats), *more_means(sats)]
+    parts += [
+        _figures(f"{sat.name}: {title}", found)
+        for title, name in (("topics", "topics"), ("hand-overs", "handovers"))
+        for sat in sats
+        if (found := getattr(sat.choices, name))
+    ]
     parts += [_topics_table(report.topics)] if any(t.topic for t in report.topics) else []
     if batching := report.decision.detail.get("batching"):
         parts += [Text(), _plain(steadiness.sentence(batching))]
@@ -58,7 +67,47 @@ def run(sat: Sat) -> Group:
         said = f"no answer: {one.answer.error}" if one.answer.error else one.answer.text
         values = [number(value_of(one, metric)) for metric in _HEADINGS]
         table.add_row(one.ticket.external_id, _plain(question(one.ticket)), _plain(said), *values)
-    return Group(means_table([sat]), *more_means([sat]), table)
+    return Group(means_table([sat]), *more_means([sat]), *choices_of(sat), table)
+
+
+def choices_of(sat: Sat) -> list[RenderableType]:
+    """What a run chose: topics and hand-overs, each with its figures and its matrix."""
+    parts: list[RenderableType] = []
+    found = ("Topics", sat.choices.topics), ("Hand-overs", sat.choices.handovers)
+    for title, each in found:
+        if each:
+            parts += [_figures(title, each), _classes(each), *_matrix(each)]
+    return parts
+
+
+def _figures(title: str, found: Confusion) -> Text:
+    figures = {"accuracy": found.accuracy, "macro-F1": found.macro_f1, "kappa": found.kappa}
+    told = ", ".join(f"{name} {number(value)}" for name, value in figures.items())
+    return Text(f"{title} of {found.total}: {told}", "bold")
+
+
+def _classes(found: Confusion) -> Table:
+    table = Table("class", "expected", "chosen", "right", "precision", "recall", "F1")
+    for each in found.by_class:
+        counts = str(each.expected), str(each.chosen), str(each.right)
+        table.add_row(
+            _plain(each.name), *counts, *map(number, (each.precision, each.recall, each.f1))
+        )
+    return table
+
+
+def _matrix(found: Confusion) -> list[RenderableType]:
+    """A row for each class expected; of many classes only JSON and the console have it."""
+    if len(found.classes) > WIDEST:
+        return [
+            Text(f"The matrix of {len(found.classes)} classes is in the console and in --json.")
+        ]
+    table = Table("expected, down; chosen, across")
+    for name in found.classes:
+        table.add_column(_plain(name))
+    for name, row in zip(found.classes, found.matrix, strict=True):
+        table.add_row(_plain(name), *map(str, row))
+    return [table]
 
 
 def means_table(sats: Sequence[Sat]) -> Table:

@@ -14,8 +14,10 @@ from evals.by_topic import TopicGain, by_topic
 from evals.measures import CHRF, MEASURES
 from evals.pairs import DECIDING
 from feedback import exams
+from feedback.choices import Choices, choices
+from feedback.desk import desk_of
 from feedback.exams import Answered
-from feedback.tables import Decision, EvalRun, Ticket
+from feedback.tables import Assistant, Decision, EvalRun, Ticket
 
 PARTS = ("topic", "tickets", "candidate", "live")
 
@@ -29,6 +31,8 @@ class Sat:
     """The adapter's name, or 'base'."""
     prompt_version: int
     answers: list[Answered]
+    choices: Choices
+    """Which topics it chose, and when a person should take over."""
 
     @property
     def means(self) -> dict[str, float | None]:
@@ -104,11 +108,14 @@ class Report:
 
 def load_run(session: Session, run: EvalRun) -> Sat:
     """A run with everything it left so far."""
+    answers = exams.answers(session, run)
+    desk = desk_of(session.get_one(Assistant, run.assistant_id))
     return Sat(
         run=run,
         name=exams.sitter(session, run),
         prompt_version=exams.prompt_version(session, run),
-        answers=exams.answers(session, run),
+        answers=answers,
+        choices=choices(answers, desk),
     )
 
 
@@ -241,12 +248,14 @@ def run_summary(sat: Sat) -> dict[str, Any]:
         "cached": sat.cached,
         "sampling": sat.run.sampling,
         "means": sat.means,
+        "choices": sat.choices.as_dict(),
     }
 
 
 def _answer_as_dict(one: Answered) -> dict[str, Any]:
     return {
         "text": one.answer.text,
+        "chosen_topic": one.answer.topic,
         "error": one.answer.error,
         "completion_tokens": one.answer.completion_tokens,
         "latency_ms": one.answer.latency_ms,

@@ -72,9 +72,10 @@ class Outcome:
     cached: bool = False
 
     @classmethod
-    def made(cls, answer: Answer, likelihood: float | str) -> "Outcome":
+    def made(cls, answer: Answer, likelihood: float | str, topic: str | None) -> "Outcome":
         """A new one."""
-        return cls(answer.text, answer.completion_tokens or 0, answer.latency_ms or 0, likelihood)
+        tokens, latency_ms = answer.completion_tokens or 0, answer.latency_ms or 0
+        return cls(answer.text, tokens, latency_ms, likelihood, topic)
 
     @classmethod
     def taken(cls, earlier: ExamAnswer) -> "Outcome":
@@ -289,7 +290,8 @@ class _Exam:
             why = reason(error, f"ticket {asked.ticket.external_id!r} got no answer")
             outcome = Outcome(error=why)
         else:
-            outcome = Outcome.made(made, likelihood)
+            topic = await self._topic(asked)
+            outcome = Outcome.made(made, likelihood, topic)
             if sitting.run.id == self._first:
                 self._asked[asked.ticket.id] = asked, Said(made.text, measured(likelihood))
         async with self._storing:  # one at a time: the service's writers must not starve
@@ -303,6 +305,11 @@ class _Exam:
         seconds = time.monotonic() - self._started
         eta_seconds = seconds / done * (self._total - self._done) if done else None
         self._progress(self._done, self._total, eta_seconds)
+
+    async def _topic(self, asked: Question) -> str | None:
+        """What the question is about, as the model finds; None where there is nothing to be right about."""
+        topics = self._assistant.topics
+        return await self._asking.topic(asked, topics) if asked.ticket.topic in topics else None
 
     def _keep(self, sitting: Sitting, asked: Question, outcome: Outcome) -> None:
         scored = self._scored(asked.ticket, outcome)

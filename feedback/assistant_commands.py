@@ -145,6 +145,32 @@ def set_prompt(
 
 
 @app.command(
+    "set-topics",
+    epilog=examples(
+        "understudy feedback assistants set-topics shop returns shipping opening_hours --by mara",
+        "understudy feedback assistants set-topics shop --by mara",
+    ),
+)
+def set_topics(
+    name: Annotated[str, typer.Argument(help="The assistant's name.")],
+    by: By,
+    topics: Annotated[
+        list[str] | None, typer.Argument(help="All of them; none: requests have no topics.")
+    ] = None,
+) -> None:
+    """What requests may be about. Conversations keep theirs, also one that is gone from the list."""
+    with writing() as session:
+        owner = assistants.get(session, name)
+        changed = assistants.change(session, owner, topics=topics or [])
+        for before, after in changed.values():
+            told = {"before": before, "after": after, "by": by}
+            subject = f"{owner.name}: topics"
+            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+    said = ", ".join(topics or []) or "no topics"
+    say(f"{name}: {said}." if changed else "Nothing was different.")
+
+
+@app.command(
     "set-learning",
     epilog=examples(
         "understudy feedback assistants set-learning shop held_out_percent=20 --by mara",

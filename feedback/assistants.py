@@ -6,9 +6,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Session, col, select
 
+from feedback.conversations import check_name
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.learning import Learning
 from feedback.tables import Assistant, Prompt
+from feedback.topics import by_reading
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
 RESERVED = {"sign-in", "sign-out", "password", "openid", "static", "lib"}
@@ -133,7 +135,7 @@ def create(
         name=name,
         title=title,
         base_model=base_model,
-        topics=topics or [],
+        topics=_checked("topics", topics or []),
         sampling=(sampling or Sampling()).model_dump(),
         gate=(gate or Gate()).model_dump(),
         auto_promote=auto_promote,
@@ -225,7 +227,16 @@ def prompts(session: Session, assistant: Assistant) -> list[Prompt]:
     )
 
 
-CHANGEABLE = ("sampling", "gate", "schedule_minutes", "auto_promote", "desk", "swap", "learning")
+CHANGEABLE = (
+    "topics",
+    "sampling",
+    "gate",
+    "schedule_minutes",
+    "auto_promote",
+    "desk",
+    "swap",
+    "learning",
+)
 
 
 def change(session: Session, assistant: Assistant, **given: Any) -> dict[str, tuple[Any, Any]]:
@@ -251,6 +262,8 @@ def _checked(name: str, value: Any) -> Any:
         "swap": SwapPolicy,
         "learning": Learning,
     }
+    if name == "topics":
+        return list(by_reading(check_name(topic, "topic", 120) for topic in value).values())
     if name in shapes:
         try:
             return (

@@ -22,6 +22,7 @@ from feedback.tables import (
 
 FILTERS = {
     "feedback": "corrections, approvals and demonstrations in force",
+    "topic_rows": "taught besides: what the question is about",
     "not_reviewed": "nobody of the staff has looked at the answer yet",
     "not_confirmed": "staff see the answer otherwise",
     "policy_retired": "rests on a policy that was retired",
@@ -47,9 +48,10 @@ FILTERS = {
     "alike": "teaches the same as another",
     "rows": "rows frozen",
 }
-"""The counts of a dataset in the order of the filters, as people say them. All between `feedback` and `rows`
-is left out; the first less these is the last."""
+"""The counts of a dataset in the order of the filters, as people say them. `feedback` and what is taught
+besides, less all that is left out, are the `rows`."""
 ONLY = {
+    DatasetKind.SFT: ("topic_rows",),
     DatasetKind.DPO: ("without_pair", "form_only", "length_apart"),
     DatasetKind.KTO: ("not_reviewed", "not_confirmed", "cancelled"),
 }
@@ -149,14 +151,18 @@ def explain(dataset: Dataset) -> list[tuple[str, int, str]]:
     """The way from all feedback to the rows: key, how many, what it means."""
     return [
         (key, dataset.counts.get(key, 0), _meaning(key, dataset))
-        for key in FILTERS
-        if _applies(key, DatasetKind(dataset.kind))
+        for key in counted(DatasetKind(dataset.kind))
     ]
 
 
+def counted(kind: DatasetKind) -> list[str]:
+    """The counts of such a dataset, from all feedback to its rows."""
+    return [key for key in FILTERS if _applies(key, kind)]
+
+
 def left_out(kind: DatasetKind) -> list[str]:
-    """The counts between all feedback and the rows of such a dataset."""
-    return [key for key in FILTERS if key not in ("feedback", "rows") and _applies(key, kind)]
+    """Those of the counts that take something away."""
+    return [key for key in counted(kind) if key not in ("feedback", "topic_rows", "rows")]
 
 
 def _applies(key: str, kind: DatasetKind) -> bool:

@@ -15,6 +15,7 @@ from feedback import (
     handovers,
     inbox,
     learned,
+    naming,
     rechecks,
     reliability,
     reviews,
@@ -154,6 +155,29 @@ def release(
         act = "conversation.close" if close else "conversation.hand_back"
         _note(session, person.email, act, conversation)
     say("It is closed." if close else "The bot answers again.")
+
+
+@app.command(
+    epilog=examples(
+        "understudy feedback desk topic 01m832nhwx7xes4yw7kg3dsrcj returns --by mara@example.com",
+        "understudy feedback desk topic 01m832nhwx7xes4yw7kg3dsrcj --by mara@example.com",
+    )
+)
+def topic(
+    conversation_id: Id,
+    by: By,
+    topic: Annotated[
+        str | None, typer.Argument(help="One of the assistant's topics; without it: unknown.")
+    ] = None,
+) -> None:
+    """Say what a conversation is about. What people name teaches the bot, what it named itself does not."""
+    with writing() as session:
+        person = staff.get(session, by)
+        conversation = conversations.get(session, conversation_id)
+        before, after = naming.name(session, conversation, topic, person.email)
+        told = {"before": before or "", "after": after or ""}
+        _note(session, person.email, "conversation.topic", conversation, **told)
+    say(f"It is about {after!r}." if after else "It has no topic.")
 
 
 def _note(session: Session, who: str, act: str, conversation: Talk, **detail: str) -> None:

@@ -133,7 +133,8 @@ def keep(
 ) -> ExamAnswer:
     """One answer with its scores; a ticket answered before keeps its first one.
 
-    `cache_key` makes it one that later runs may take (`earlier`); `cached` says it was taken itself.
+    `topic`: what the model chose as the question's, where it was asked. `cache_key` makes it one that
+    later runs may take (`earlier`); `cached` says it was taken itself.
     """
     known = select(ExamAnswer).where(
         ExamAnswer.eval_run_id == run.id, ExamAnswer.ticket_id == ticket.id

@@ -176,7 +176,7 @@ def card(session: Session, dataset: Dataset) -> str:
         DatasetKind.KTO: "Answers that customers and staff found good (label true) or bad.",
     }[DatasetKind(dataset.kind)]
     way = "\n".join(
-        f"| {'' if key in ('feedback', 'rows') else 'left out: '}{said} | {number} |"
+        f"| {'' if key in ('feedback', 'topic_rows', 'rows') else 'left out: '}{said} | {number} |"
         for key, number, said in explain(dataset)
     )
     learned = ", ".join(adapter.name for adapter in learned_by(session, dataset)) or "no adapter"

@@ -21,7 +21,7 @@ from sqlmodel import Session, SQLModel, select
 from feedback import leaks, redactions
 from feedback.corrections import number_that_teach
 from feedback.database import reading, writing
-from feedback.datasets import left_out
+from feedback.datasets import counted
 from feedback.errors import Conflict
 from feedback.learning import learning_of
 from feedback.lessons import Lessons
@@ -101,10 +101,7 @@ def _counted(
         DatasetKind.KTO: lessons.counts[DatasetKind.KTO],
     }
     return {
-        kind: {
-            key: {**told[kind], **merged[kind]}.get(key, 0)
-            for key in ("feedback", *left_out(kind), "rows")
-        }
+        kind: {key: {**told[kind], **merged[kind]}.get(key, 0) for key in counted(kind)}
         for kind in DatasetKind
     }
 

@@ -86,7 +86,8 @@ def tickets(
 ) -> None:
     """Held-out tickets: the exam. Nothing close to one of them is ever trained on.
 
-    Fields: question or context, reference; id, topic, customer, must_say, must_not_say.
+    Fields: question or context, reference; id, topic, customer, must_say, must_not_say; expects (answer,
+    handover: it is for a person, or refusal: it must be turned down).
 
     Rules are a list, or texts between |. To change a ticket, retire it and import it under another id.
     """

@@ -124,6 +124,7 @@ class EntryReader:
         lists = {field: self._list(row, field) for field in LISTS} if is_ticket else {}
         expects = self._expects(row) if is_ticket else Expects.ANSWER
         content = [names["customer"], names["agent"], context, texts, lists]
+        content += [expects] if expects != Expects.ANSWER else []
         return Entry(
             line=row.line,
             id=names["id"] or f"row-{_fingerprint(content)[:16]}",

@@ -140,8 +140,8 @@ def _store(
                 "context": entry.context,
                 **entry.texts,
                 **entry.lists,
-                "policy_id": in_force.get(entry.policy or ""),
                 "expects": entry.expects,
+                "policy_id": in_force.get(entry.policy or ""),
             }
             for row, entry in zip(owned, batch, strict=True)
         ]

@@ -15,6 +15,7 @@ from feedback import adapters, datasets, decisions, exams
 from feedback.exams import Answered
 from feedback.near_copies import trigrams
 from feedback.tables import Adapter, DatasetItem, DatasetKind, Decision, Feedback, Split, Ticket
+from feedback.topics import TOPIC
 
 LEAST = 0.3
 """An answer less similar than this to every taught one is the model's own."""
@@ -70,7 +71,7 @@ def _taught(session: Session, adapter: Adapter) -> Iterator[DatasetItem]:
     for dataset in adapters.datasets_of(session, adapter):
         if dataset.kind == DatasetKind.SFT:
             for row in islice(datasets.in_order(session, dataset), ROWS):
-                if row.split == Split.TRAIN and row.erased_at is None:
+                if row.split == Split.TRAIN and row.erased_at is None and row.edit != TOPIC:
                     yield row
 
 

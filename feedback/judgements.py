@@ -210,13 +210,13 @@ def voted(session: Session, assistant: Assistant, most: int) -> list[Preferred]:
         select(ReplayTurn, Vote.choice)
         .join(Vote, col(Vote.replay_turn_id) == ReplayTurn.id)
         .join(Replay, col(Replay.id) == ReplayTurn.replay_id)
-        .where(Replay.assistant_id == assistant.id)
+        .where(Replay.assistant_id == assistant.id, col(Vote.choice).is_not(None))
     )
     found: dict[str, ReplayTurn] = {}
     votes: dict[str, Counter[Choice]] = defaultdict(Counter)
     for turn, choice in rows:
         found[turn.id] = turn
-        votes[turn.id][Choice(choice)] += 1
+        votes[turn.id][Choice(str(choice))] += 1
     drawn = sorted(found, key=lambda key: draws.drawn(f"judge check {key}"))[:most]
     return [pair for key in drawn if (pair := _voted(session, found[key], votes[key]))]
 

@@ -70,6 +70,11 @@ class Learning(BaseModel):
     rows_per_topic: int | None = Field(
         None, ge=1, description="Most rows of one topic, newest first. None: all."
     )
+    teach_topics: bool = Field(
+        True,
+        description="Whether each word also teaches the topic of its question, where a person or an import "
+        "named one of the assistant's topics. What the bot named teaches nothing.",
+    )
     author_weights: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(
         {}, description="How much a row by this author counts, against 1. 0: it does not teach."
     )

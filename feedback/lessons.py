@@ -5,7 +5,7 @@ A stream, like taught.py that it reads. Used by freezing.py; nothing is written 
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlmodel import Session
@@ -43,7 +43,8 @@ from feedback.taught import (
     with_context,
 )
 from feedback.tickets import held_out
-from feedback.transcript import render
+from feedback.topics import BOT, TOPIC, readable, render_topic_question
+from feedback.transcript import ModelMessages, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,10 @@ class Clean:
     def turn(self, turn: Mapping[str, str]) -> str:
         """One turn's text."""
         return (self.asked if turn["role"] == "user" else self.answers)[turn["content"]]
+
+    def turns(self, word: Taught) -> ModelMessages:
+        """What had been said when a word's answer was due."""
+        return [{**turn, "content": self.turn(turn)} for turn in word.context]
 
 
 class Lessons:
@@ -180,13 +185,13 @@ class Lessons:
             lesson = self._lesson(word, DatasetKind.SFT, clean, chosen)
             reason = reasons.get((word.message.id, word.feedback.author))
             lessons += [lesson, *self._pair(word, lesson, clean, reason)]
+            lessons += self._topic(word, lesson, clean)
         return lessons
 
     def _lesson(
         self, word: Taught, kind: DatasetKind, clean: "Clean", chosen: str, **more: Any
     ) -> Lesson:
-        context = [{**turn, "content": clean.turn(turn)} for turn in word.context]
-        prompt = render(self._prompt, context, self._settings.transcript_max_chars)
+        prompt = render(self._prompt, clean.turns(word), self._settings.transcript_max_chars)
         percent = self._settings.validation_percent
         return Lesson(
             kind,
@@ -223,6 +228,21 @@ class Lessons:
             counts["length_apart"] += 1
         else:
             yield _as(lesson, DatasetKind.DPO, rejected=rejected, edit=edit)
+
+    def _topic(self, word: Taught, lesson: Lesson, clean: "Clean") -> Iterator[Lesson]:
+        """What the question is about, as a lesson of its own, where somebody who should know has named it."""
+        if not self._learning.teach_topics or word.topic_by == BOT:
+            return
+        if word.topic in self._assistant.topics:
+            self.counts[DatasetKind.SFT]["topic_rows"] += 1
+            yield replace(
+                lesson,
+                prompt=canonical(
+                    render_topic_question(clean.turns(word), self._settings.transcript_max_chars)
+                ),
+                chosen=readable(word.topic),
+                edit=TOPIC,
+            )
 
     def _thumbs(self, batch: list[list[Taught]]) -> list[Lesson]:
         """Customers' thumbs that staff have confirmed. What nobody looked at never trains."""

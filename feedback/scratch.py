@@ -14,6 +14,7 @@ from typing import Any
 from feedback.learning import Learning
 from feedback.lessons import Lesson
 from feedback.tables import DatasetKind, Split
+from feedback.topics import TOPIC
 
 LIMITS = {
     "over_author": ("author", "rows_per_author"),
@@ -128,7 +129,10 @@ class Scratch:
             counts[count] = 0
             if most is None:
                 continue
-            order = f"row_number() OVER (PARTITION BY {column} ORDER BY key, split)"
+            # Rows that teach a topic come besides, so they crowd out no answer.
+            order = (
+                f"row_number() OVER (PARTITION BY {column}, edit IS '{TOPIC}' ORDER BY key, split)"
+            )
             counts[count] = self._file.execute(
                 "DELETE FROM lesson WHERE rowid IN (SELECT id FROM "  # noqa: S608 - our own column names
                 f"(SELECT rowid AS id, {order} AS n FROM lesson WHERE kind = ? AND {column} IS NOT NULL) "

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, func, select
 
 from feedback.adapters import datasets_of, every
 from feedback.tables import Assistant, Dataset, DatasetItem, DatasetKind, Split
+from feedback.topics import TOPIC
 
 WAITING = {
     "disputed": "{} because two people disagree (a third has to decide in the review queue)",
@@ -28,10 +29,11 @@ def missing(
 
     `least`: rows that teach at all. `least_new`: of these, rows the newest adapter has not learned.
     """
-    if sft.train_rows < least:
-        lacking = least - sft.train_rows
+    answers = answer_rows(session, sft)
+    if answers < least:
+        lacking = least - answers
         return (
-            f"Found {_rows(sft.train_rows)} to learn from, expected at least {least} (setting "
+            f"Found {_rows(answers)} to learn from, expected at least {least} (setting "
             f"TRAINING_MIN_CORRECTIONS): {lacking} more corrections, demonstrations or approvals are "
             f"needed.{_waiting(sft)}"
         )
@@ -44,8 +46,18 @@ def missing(
     return ""
 
 
+def answer_rows(session: Session, sft: Dataset) -> int:
+    """How many rows teach an answer; those that teach a topic come besides."""
+    query = select(func.count()).where(
+        DatasetItem.dataset_id == sft.id,
+        DatasetItem.split == Split.TRAIN,
+        col(DatasetItem.edit).is_distinct_from(TOPIC),
+    )
+    return session.exec(query).one()
+
+
 def new_rows(session: Session, assistant: Assistant, sft: Dataset) -> int:
-    """How many rows that teach the newest adapter has not learned; all, before there is one."""
+    """How many rows that teach an answer the newest adapter has not learned; all, before there is one."""
     learned = [
         dataset.id
         for adapter in every(session, assistant)[:1]
@@ -56,6 +68,7 @@ def new_rows(session: Session, assistant: Assistant, sft: Dataset) -> int:
     query = select(func.count()).where(
         DatasetItem.dataset_id == sft.id,
         DatasetItem.split == Split.TRAIN,
+        col(DatasetItem.edit).is_distinct_from(TOPIC),
         col(DatasetItem.sha256).not_in(known),
     )
     return session.exec(query).one()

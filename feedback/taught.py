@@ -50,6 +50,7 @@ class Taught:
     customer: str | None
     external_id: str | None
     topic: str | None
+    topic_by: str | None
     context: ModelMessages
 
     @property
@@ -73,6 +74,7 @@ def questions(
             col(Conversation.customer_id),
             col(Conversation.external_id),
             col(Conversation.topic),
+            col(Conversation.topic_by),
             col(Customer.external_id),
             asked,
         )
@@ -97,11 +99,14 @@ def _taught(
     customer_id: str | None,
     external_id: str | None,
     topic: str | None,
+    topic_by: str | None,
     customer: str | None,
     _asked: str,
 ) -> Taught:
-    conversation = message.conversation_id
-    return Taught(feedback, message, conversation, customer_id, customer, external_id, topic, [])
+    return Taught(
+        feedback, message, message.conversation_id, customer_id, customer, external_id, topic,
+        topic_by, [],
+    )  # fmt: skip
 
 
 def standing(

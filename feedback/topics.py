@@ -12,6 +12,8 @@ from feedback.transcript import ModelMessages
 QUESTION = "Name the topic of the customer's request."
 BOT = "bot"
 """What stands in `Conversation.topic_by` where the model named the topic."""
+TOPIC = "topic"
+"""What stands in `DatasetItem.edit` of a row that teaches a topic."""
 
 
 def render_topic_question(turns: ModelMessages, max_chars: int) -> ModelMessages:

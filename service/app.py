@@ -34,6 +34,7 @@ from service import (
     redaction_api,
     replay_api,
     review_api,
+    topics_api,
     trial_api,
     widget_api,
 )
@@ -82,6 +83,7 @@ DOORS = (
     trial_api,
     replay_api,
     redaction_api,
+    topics_api,
     widget_api,
 )
 

@@ -57,6 +57,7 @@ from training.job import (
     write_job,
 )
 from training.lease import Lease, LeaseLost, StopRequested
+from training.naming import name_topics
 from training.progress import LossCurve, Progress
 from training.settings import TrainingSettings
 from training.supervise import TrainingStopped, last_lines, supervise
@@ -90,6 +91,8 @@ class Turn:
 
     def run(self) -> tuple[CycleState, str]:
         """The whole turn: how it ended, and why in a sentence."""
+        if self._assistant.topics and self._settings.topics_most:
+            self._stage("topics", self._topics)
         self._stage("hold_out", self._hold_out)
         self._stage("redact", self._redact)
         frozen = self._stage("freeze", self._freeze)
@@ -147,6 +150,20 @@ class Turn:
         result["seconds"] = round(time.monotonic() - started, 1)
         report(state=StageState.DONE, result=result)
         return result
+
+    def _topics(self, report: Report) -> Result:
+        async def work() -> tuple[int, str]:
+            async with asking_engines(database(), service_settings()) as swaps:
+                return await name_topics(
+                    swaps,
+                    database(),
+                    self._assistant,
+                    self._settings.topics_most,
+                    lambda done, total: report(done=done, total=total),
+                )
+
+        named, left = asyncio.run(work())
+        return {"named": named, "left": left}
 
     def _hold_out(self, report: Report) -> Result:
         with reading() as session:

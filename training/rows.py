@@ -13,6 +13,7 @@ from typing import Any
 import datasets
 from torch.utils.data import Sampler
 
+from feedback.topics import QUESTION
 from training.job import Job
 
 PROBES = (
@@ -86,7 +87,7 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode, planted: Planted = _none
             continue
         times = copies(row) if row["split"] == "train" else 1
         kept[row["split"]] += [encoded] * times
-        system = system or [turn for turn in row["prompt"][:1] if turn["role"] == "system"]
+        system = system or _system(row)
     print(
         f"rows: {len(kept['train'])} train, {len(kept['validation'])} validation, {too_long} too long"
     )
@@ -105,6 +106,12 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode, planted: Planted = _none
         ],
         system=system,
     )
+
+
+def _system(row: dict[str, Any]) -> list[dict[str, str]]:
+    """The system prompt that answers are taught under, as a turn; the question for a topic is not it."""
+    turns = row["prompt"][:1]
+    return [turn for turn in turns if turn["role"] == "system" and turn["content"] != QUESTION]
 
 
 def copies(row: dict[str, Any]) -> int:

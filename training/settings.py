@@ -33,6 +33,12 @@ class TrainingSettings(PackageSettings):
         description="How often the loop redacts what was said since, so that a cycle finds it done. 0: only "
         "at the beginning of a cycle.",
     )
+    topics_most: int = Field(
+        500,
+        ge=0,
+        description="At the beginning of a cycle the live adapter names the topic of so many conversations "
+        "that were corrected or judged and have none, the newest first. 0: of none.",
+    )
     attempts: int = Field(
         3, ge=1, description="How often a trainer that died is started again from its checkpoint."
     )

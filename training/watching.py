@@ -14,6 +14,7 @@ MARKS = {
     StageState.FAILED: "[red]✗[/]",
 }
 TITLES = {
+    "topics": "name topics",
     "hold_out": "hold out tickets",
     "redact": "redact",
     "freeze": "freeze datasets",

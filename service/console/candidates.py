@@ -27,7 +27,10 @@ from feedback import (
     rechecks,
     trials,
 )
+from feedback.choices import choices
+from feedback.confusion import Confusion
 from feedback.database import reading, writing
+from feedback.desk import desk_of
 from feedback.desk_tables import RecheckState
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
@@ -98,6 +101,15 @@ class Verdict:
     """Per kind of rule: how often the candidate and how often live broke it."""
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A choice of the candidate's answers and of live's."""
+
+    title: str
+    ours: Confusion
+    theirs: Confusion | None
+
+
 @router.get("")
 def show_all(request: Request, here: OfStaff) -> HTMLResponse:
     """Every adapter with the gate's verdict, newest first."""
@@ -138,6 +150,7 @@ def show(
         decision = decisions.of_adapter(session, adapter)
         pairs = _pairs(session, decision) if decision else []
         context = {
+            "chosen": _chosen(session, here, decision) if decision else [],
             "adapter": adapter,
             "verdict": _verdict(session, decision, pairs) if decision else None,
             "judges": _judges(session, here, decision) if decision else [],
@@ -252,6 +265,19 @@ def _pairs(session: Session, decision: Decision) -> list[Pair]:
         for one in exams.answers(session, ours)
         if one.ticket.id in of_live
     ]
+
+
+def _chosen(session: Session, here: Seat, decision: Decision) -> list[Chosen]:
+    """What both runs chose, where there was something to choose."""
+    desk = desk_of(here.desk)
+    ours, theirs = (
+        choices(exams.answers(session, run), desk) for run in decisions.runs_of(session, decision)
+    )
+    both = (
+        ("Topics", ours.topics, theirs.topics),
+        ("Hand-overs", ours.handovers, theirs.handovers),
+    )
+    return [Chosen(title, mine, other) for title, mine, other in both if mine]
 
 
 def _pair(ours: Answered, theirs: Answered, metric: str) -> Pair:

@@ -10,7 +10,16 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlmodel import Session
 
-from feedback import adapters, conversations, corrections, handovers, inbox, policies, reviews
+from feedback import (
+    adapters,
+    conversations,
+    corrections,
+    handovers,
+    inbox,
+    naming,
+    policies,
+    reviews,
+)
 from feedback.database import reading, writing
 from feedback.desk import desk_of
 from feedback.desk_tables import Handover, HandoverOutcome, Staff
@@ -304,6 +313,23 @@ def close(
         handovers.close(session, conversation, here.person)
         _note(session, here, conversation, "conversation.close")
     return RedirectResponse(onward, 303)
+
+
+@router.post("/conversations/{conversation_id}/topic")
+def name_topic(
+    request: Request,
+    here: OfStaff,
+    conversation_id: str,
+    topic: Given = "",
+    view: View | None = None,
+) -> Response:
+    """Say what it is about."""
+    with writing(request.app.state.database) as session:
+        conversation = judging.conversation_here(session, here, conversation_id)
+        before, after = naming.name(session, conversation, topic, here.caller.name)
+        told = {"before": before or "", "after": after or ""}
+        _note(session, here, conversation, "conversation.topic", **told)
+    return _back(here, conversation_id, view)
 
 
 @router.post("/conversations/{conversation_id}/drafts")

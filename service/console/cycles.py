@@ -23,6 +23,10 @@ router = APIRouter(prefix="/console/{assistant}/cycles", include_in_schema=False
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 
 STAGES = {
+    "topics": (
+        "Name topics",
+        "The live adapter says what conversations are about that nobody named.",
+    ),
     "hold_out": (
         "Hold out",
         "Holds authors who look one-sided; makes exam tickets of a share of new corrections.",
@@ -42,6 +46,8 @@ environment.filters["ended_well"] = ended_well
 def _told(stage: Stage) -> str:
     """What a stage left, in a few words."""
     left = stage.result
+    if stage.name == "topics" and left:
+        return f"{left['named']} conversations named. {left['left']}".strip()
     if stage.name == "hold_out" and left:
         held = f"; held: {', '.join(left['held'])}" if left["held"] else ""
         return f"{left['tickets']} new tickets, {left['sealed']} of them sealed{held}"
@@ -133,6 +139,12 @@ def show_progress(request: Request, here: Operator, cycle_id: str, state: str = 
     return shown
 
 
+def _may_come(name: str, here: Seat) -> bool:
+    """Some stages are only for assistants that are set so."""
+    only = {"promote": here.desk.auto_promote, "topics": bool(here.desk.topics)}
+    return only.get(name, True)
+
+
 def _cycle_page(
     request: Request, here: Seat, cycle_id: str, template: str, said: str | None
 ) -> HTMLResponse:
@@ -143,7 +155,7 @@ def _cycle_page(
     steps = [
         Step(name, title, what, begun.get(name), _curve(begun.get(name)))
         for name, (title, what) in STAGES.items()
-        if name in begun or (name != "promote" or here.desk.auto_promote)
+        if name in begun or _may_come(name, here)
     ]
     current = next((step for step in steps if step.state == StageState.RUNNING), None)
     logs = [step for step in steps if step.stage and step.stage.log_tail]

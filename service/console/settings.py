@@ -160,6 +160,12 @@ def set_loop(
     return _change(request, here, schedule_minutes=minutes, auto_promote=auto_promote == "yes")
 
 
+@router.post("/topics")
+def set_topics(request: Request, here: Operator, topics: Field = "") -> Response:
+    """What requests may be about."""
+    return _change(request, here, topics=forms.lines_of(topics))
+
+
 @router.post("/swap")
 def set_swap(
     request: Request, here: Operator, move_after_minutes: Field = "", leave_withdrawn: Field = ""
@@ -190,6 +196,7 @@ class LearningForm(BaseModel):
     author_weights: str = ""
     topic_weights: str = ""
     longest_times: str = ""
+    teach_topics: str = ""
     patterns: str = ""
     house_words_from: str = ""
     redact_before_storage: str = ""
@@ -203,7 +210,7 @@ class LearningForm(BaseModel):
         for name, text in self.model_dump().items():
             if name in ("author_weights", "topic_weights", "patterns"):
                 given[name] = dict(_named(line) for line in forms.lines_of(text))
-            elif name == "redact_before_storage":
+            elif name in ("redact_before_storage", "teach_topics"):
                 given[name] = text == "yes"
             elif text.strip():
                 given[name] = None if text.strip() == ALL else text.strip()

@@ -28,10 +28,10 @@ def looked_at(shop: Shop) -> None:
         owner = shop_of(session)
         owner.title = "Puddle & Pine"
         for week, evidence in enumerate((3.1, 0.2, 2600, 41, 310, 8, 1900, 77, 12_000)):
-            runs = exams.open_runs(session, owner, [adapter, None], None)
+            ours, theirs = exams.open_runs(session, owner, [adapter, None], None)
             passed = evidence > 1040 and week != 6
             decision = decisions.record(
-                session, owner, *runs, assistants.gate_of(owner), promote=passed, reasons=[],
+                session, owner, ours, theirs, assistants.gate_of(owner), promote=passed, reasons=[],
                 metric="chrf", tickets=64, gain=4.0 + week, alpha=0.05 / 52, evidence=evidence,
                 losing_topics=["refunds"] if week == 6 else [], detail={"power": POWER},
             )  # fmt: skip

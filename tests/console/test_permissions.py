@@ -55,6 +55,7 @@ OF_STAFF = [
     "POST conversations/{conversation_id}/take",
     "POST conversations/{conversation_id}/release",
     "POST conversations/{conversation_id}/close",
+    "POST conversations/{conversation_id}/topic",
     "POST conversations/{conversation_id}/drafts",
     "POST conversations/{conversation_id}/replies",
     "POST messages/{message_id}/verdicts",
@@ -130,6 +131,7 @@ OF_OPERATORS = [
     "POST settings/gate",
     "POST settings/loop",
     "POST settings/swap",
+    "POST settings/topics",
     "POST settings/desk",
     "POST settings/learning",
 ]

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.inter_rater import cohens_kappa, to_table  # type: ignore[import-untyped]
-from statsmodels.stats.proportion import proportion_confint  # type: ignore[import-untyped]
+from statsmodels.stats.inter_rater import cohens_kappa, to_table
+from statsmodels.stats.proportion import proportion_confint
 
 from evals import calibration, judge
 from evals.blind import Judged

@@ -1,5 +1,7 @@
 """Which scores an answer gets, and what each says."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,13 +27,12 @@ def scored(answer: str, **changes: object) -> dict[str, Scored]:
     known = told_by([str(changes.pop("knows", ""))])
     topic = changes.pop("chose", None)
     question = changes.pop("question", QUESTION)
-    ticket = Ticket(
-        **{
-            "assistant_id": "a", "external_id": "t", "reference": REFERENCE, "must_say": [],
-            "must_not_say": [], "context": [{"role": "user", "content": question}],
-            "expects": Expects.ANSWER, **changes,
-        }
-    )  # fmt: skip
+    said: dict[str, Any] = {
+        "assistant_id": "a", "external_id": "t", "reference": REFERENCE, "must_say": [],
+        "must_not_say": [], "context": [{"role": "user", "content": question}],
+        "expects": Expects.ANSWER, **changes,
+    }  # fmt: skip
+    ticket = Ticket(**said)
     subject = Subject(ticket, answer, known, Desk(), -1.0, str(topic) if topic else None)
     every = scores.every(subject)
     rows = {one.metric: one for one in every}

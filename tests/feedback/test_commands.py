@@ -22,6 +22,7 @@ from feedback import (
     cycles,
     freezing,
     promotions,
+    staff,
     tickets,
 )
 from feedback.database import reading, writing
@@ -416,3 +417,22 @@ def test_a_person_is_erased_after_a_look_and_the_certificate_is_kept(
     with pytest.raises(NotFound, match="They were erased on"):
         feedback("erase", "--customer", "wren", "--dry-run")
     assert "Nothing is older" in feedback("erase", "--expired")
+
+
+def test_topics_are_set_and_a_conversations_is_named_on_the_command_line(
+    database_engine: Engine, assistant: Assistant
+) -> None:
+    with writing(database_engine) as session:
+        asked, _ = answered(session, assistant, NIGHT)
+        staff.invite(session, "mara@example.com", "Mara", "test")
+    said = feedback("assistants", "set-topics", "shop", "care", "returns", "--by", "olga")
+    assert said == "shop: care, returns.\n"
+    assert as_json(commands.app, "assistants", "show", "shop")["topics"] == ["care", "returns"]
+    about = ("desk", "topic", asked.conversation_id)
+    assert feedback(*about, "care", "--by", "mara@example.com") == "It is about 'care'.\n"
+    with pytest.raises(Invalid, match="'weather'"):
+        feedback(*about, "weather", "--by", "mara@example.com")
+    assert feedback(*about, "--by", "mara@example.com") == "It has no topic.\n"
+    with reading(database_engine) as session:
+        done = [entry.act for entry in audit.every(session)]
+    assert done.count("conversation.topic") == 2 and done.count("assistant.change") == 1

@@ -18,6 +18,7 @@ from feedback.tables import (
     Assistant,
     Conversation,
     Customer,
+    Expects,
     Feedback,
     FeedbackKind,
     Message,
@@ -373,3 +374,17 @@ def test_progress_ends_at_the_size_of_the_file(
     size = path.stat().st_size
     assert seen == sorted(seen)
     assert seen[-1] == (size, size)
+
+
+def test_a_ticket_may_say_that_it_is_for_a_person(
+    assistant: Assistant, session: Session, tmp_path: Path
+) -> None:
+    plain = {"id": "a", "question": "How long may I return it?", "reference": "Forty days."}
+    other = {"id": "b", "question": "Do you sell cars?", "reference": "Ask Mara."}
+    path = jsonl_file(tmp_path, plain, {**other, "expects": "Handover"})
+    import_file(session, assistant, ImportKind.TICKETS, path)
+    kept = {each.external_id: each.expects for each in tickets.every(session, assistant)}
+    assert kept == {"a": Expects.ANSWER, "b": Expects.HANDOVER}
+    path = jsonl_file(tmp_path, {**plain, "id": "c", "expects": "maybe"})
+    [problem] = problems(session, assistant, ImportKind.TICKETS, path)
+    assert "expected one of 'answer', 'handover', 'refusal'" in problem

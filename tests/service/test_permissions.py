@@ -90,6 +90,10 @@ EXPECTED = {
     "GET /v1/tickets": STAFF,
     "POST /v1/tickets": OPERATORS,
     "POST /v1/tickets/probes": OPERATORS,
+    "GET /v1/topics": STAFF,
+    "PUT /v1/topics": OPERATORS,
+    "PUT /v1/conversations/{conversation_id}/topic": STAFF,
+    "GET /v1/eval-runs/{run_id}/choices": STAFF,
     "GET /v1/policies": STAFF,
     "POST /v1/policies": OPERATORS,
     "GET /v1/policies/{policy_id}": STAFF,
@@ -144,6 +148,8 @@ EXPECTED = {
 }
 SENT: dict[str, dict[str, Any]] = {
     "POST /v1/conversations": {"assistant": "{assistant}"},
+    "PUT /v1/topics": {"assistant": "{assistant}", "topics": ["returns", "shipping"]},
+    "PUT /v1/conversations/{conversation_id}/topic": {"topic": None},
     "POST /v1/conversations/{conversation_id}/messages": {"text": "Hello"},
     "POST /v1/chat/completions": {
         "model": "{assistant}",

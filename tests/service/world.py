@@ -81,6 +81,7 @@ class World:
                 "{name}": self.trained.adapter.name,
                 "{cycle_id}": self.trained.cycle.id,
                 "{decision_id}": self.trained.decision.id,
+                "{run_id}": self.trained.decision.candidate_run_id,
                 "{ticket}": "ticket-01",
                 **self._said(session, owner, author),
                 **self._people(session, owner),

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import coo_matrix
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from evals.confusion import Confusion
+from feedback.confusion import Confusion
 
 PAIRS = [("a", "a")] * 20 + [("a", "b")] * 5 + [("b", "a")] * 10 + [("b", "b")] * 15
 
