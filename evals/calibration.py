@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
 
-from evals import judge
+from evals.asking import in_pool
 from evals.blind import Judged
 from evals.judge import Asked, Judge
 from evals.judging import Progress
@@ -81,7 +81,7 @@ async def check(
             each_seconds = (time.monotonic() - started) / len(found)
             progress(len(found), len(pairs), each_seconds * (len(pairs) - len(found)))
 
-    await judge.in_pool(pairs, one, concurrency)
+    await in_pool(pairs, one, concurrency)
     return [found[pair.key] for pair in pairs]
 
 

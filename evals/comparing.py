@@ -6,39 +6,25 @@ Pure: it turns what report.py loaded into the record's shapes and decides nothin
 import math
 
 from evals import bootstrap, results
+from evals.measures import MEASURES
 from evals.record_shapes import Broken, Compared, Mark, Pair, Rules, Said, Statistics, Topic
 from evals.report import Pair as Answers
 from evals.report import Report, question, value_of
-from evals.scores import CHRF, MEAN_LOGPROB, MUST_NOT_SAY_BROKEN, MUST_SAY_BROKEN
 from feedback.exams import Answered
 
-TITLES = {
-    CHRF: "chrF",
-    MEAN_LOGPROB: "log-probability of the reference",
-    MUST_SAY_BROKEN: "left out what it must say",
-    MUST_NOT_SAY_BROKEN: "said what it must not",
-    "rouge_l": "ROUGE-L",
-    "judge": "judge's preference",
-    "votes": "agents' votes",
-}
-FAULTS = (
-    MUST_SAY_BROKEN,
-    MUST_NOT_SAY_BROKEN,
-    "invented_facts",
-    "invented_prices",
-    "leaked",
-    "refused",
-    "unsafe",
-    "wrong_language",
-    "handover_wrong",
-    "topic_wrong",
-)
-"""Metrics of which more is worse; any value above 0 is a broken rule."""
+PREFERENCES = {"judge": "judge's preference", "votes": "agents' votes"}
 
 
 def title(metric: str) -> str:
     """A metric as people read it."""
-    return TITLES.get(metric, metric.replace("_", " "))
+    if measure := MEASURES.get(metric):
+        return measure.title
+    return PREFERENCES.get(metric, metric.replace("_", " "))
+
+
+def is_fault(metric: str) -> bool:
+    """Whether more of it is worse; any value above 0 is then a broken rule."""
+    return metric in MEASURES and MEASURES[metric].more_is_better is False
 
 
 def pairs(report: Report) -> list[Pair]:
@@ -97,7 +83,7 @@ def metrics(report: Report, samples: int) -> list[Compared]:
         for side in (pair.candidate, pair.live)
         for score in side.scores
     }
-    order = sorted(stored, key=lambda metric: (metric != first, metric in FAULTS, metric))
+    order = sorted(stored, key=lambda metric: (metric != first, is_fault(metric), metric))
     return [_compared(report, metric, samples) for metric in order]
 
 
@@ -126,7 +112,7 @@ def rules(report: Report) -> Rules:
 
 
 def _broken(one: Answered) -> list[str]:
-    return [score.reason for score in one.scores if score.metric in FAULTS and score.value]
+    return [score.reason for score in one.scores if is_fault(score.metric) and score.value]
 
 
 def _compared(report: Report, metric: str, samples: int) -> Compared:
@@ -137,7 +123,7 @@ def _compared(report: Report, metric: str, samples: int) -> Compared:
         if ours is not None and theirs is not None and math.isfinite(ours - theirs):
             both.append((ours, theirs, results.result_of(pair.candidate).cluster))
     told = Compared(
-        metric=metric, title=title(metric), less_is_better=metric in FAULTS, tickets=len(both),
+        metric=metric, title=title(metric), less_is_better=is_fault(metric), tickets=len(both),
         candidate=None, live=None, difference=None, unscored=unscored,
     )  # fmt: skip
     if not both:

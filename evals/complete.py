@@ -2,18 +2,32 @@
 
 from evals import bootstrap, evidence
 from evals.measures import METRICS
-from evals.pairs import DECIDING, NAMED, TicketResult, is_number, least_share, named
+from evals.pairs import DECIDING, NAMED, VOTES, TicketResult, is_number, least_share, named
 from evals.vetoes import ZERO_TOLERANCE
 from feedback.assistants import Gate
 
 
-def incomplete(gate: Gate, candidate: list[TicketResult], live: list[TicketResult]) -> list[str]:
-    """Why nothing can be concluded from these results; empty when something can."""
+def incomplete(
+    gate: Gate,
+    candidate: list[TicketResult],
+    live: list[TicketResult],
+    decided_elsewhere: bool = False,
+) -> list[str]:
+    """Why nothing can be concluded from these results; empty when something can.
+
+    `decided_elsewhere`: the metric that decides is not the exam's.
+    """
     if gate.metric not in DECIDING:
         known = ", ".join(repr(metric) for metric in DECIDING)
         return [f"The gate's metric is {gate.metric!r}; expected one of {known}."]
+    if gate.metric == VOTES and not decided_elsewhere:
+        return [
+            "Agents' votes decide, and an exam has none: let them vote on a replay of this candidate, then "
+            "`understudy evals replay decide`."
+        ]
     if mismatch := _different_tickets(candidate, live):
         return [mismatch]
+    deciding = [] if decided_elsewhere else [gate.metric]
     doubts = []
     for who, results in (("the candidate", candidate), ("live", live)):
         if failed := [result for result in results if result.error is not None]:
@@ -21,7 +35,7 @@ def incomplete(gate: Gate, candidate: list[TicketResult], live: list[TicketResul
                 f"{named(failed)} got no answer from {who}; the first reason: {failed[0].error}"
             )
         answered = [result for result in results if result.error is None]
-        for metric in dict.fromkeys((*METRICS, gate.metric, *gate.guardrails, *ZERO_TOLERANCE)):
+        for metric in dict.fromkeys((*METRICS, *deciding, *gate.guardrails, *ZERO_TOLERANCE)):
             if lacking := [each for each in answered if _lacks(gate, each, metric)]:
                 doubts.append(f"{named(lacking)} could not be scored by {metric} for {who}.")
     return doubts
@@ -40,17 +54,18 @@ def too_few(gate: Gate, results: list[TicketResult], alpha: float) -> list[str]:
         if needed > fewest or fewest <= gate.min_tickets
         else f"at the chance of {alpha:.2g} that this look is given, fewer than {needed} cannot be enough"
     )
+    asked = "voted answers" if gate.metric == VOTES else "held-out tickets"
     if len(results) >= needed:
         return [
-            f"The {len(results)} held-out tickets come from {independent} customers only, and those "
+            f"The {len(results)} {asked} come from {independent} customers only, and those "
             f"of one customer count once; {why}."
         ]
-    return [f"There are {len(results)} held-out tickets; {why}."]
+    return [f"There are {len(results)} {asked}; {why}."]
 
 
 def _lacks(gate: Gate, result: TicketResult, metric: str) -> bool:
     """Whether a score is missing that ought to be there, or is no number."""
-    must = metric in METRICS or (metric == gate.metric and not result.probe)
+    must = metric in METRICS or (metric == gate.metric != VOTES and not result.probe)
     if metric not in result.scores:
         return must
     return not is_number(result.scores[metric])

@@ -3,20 +3,32 @@
 The assistant is locked meanwhile, so that two exams at once are not given the same part of the year's chance.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlmodel import Session
 
 from evals import results
 from evals.gate import Verdict, confirm, decide
-from evals.pairs import DECIDING, TicketResult, least_share, paired, scored, shares
+from evals.judging import judgements_as_scores
+from evals.pairs import (
+    DECIDING,
+    JUDGE,
+    VOTES,
+    Pairs,
+    TicketResult,
+    least_share,
+    paired,
+    scored,
+    shares,
+)
 from evals.power import power
 from evals.settings import EvalsSettings
-from feedback import adapters, assistants, decisions, looks
+from feedback import adapters, assistants, decisions, exams, looks
 from feedback.assistants import Gate
 from feedback.spending import Budget
 from feedback.tables import Assistant, Decision, EvalRun
+from feedback.votes import Voted
 
 
 def decide_on(
@@ -42,21 +54,84 @@ def decide_on(
         verdict = confirm(gate, ours, theirs, settings.bootstrap_samples)
         columns = _columns(verdict, more)
         return decisions.record(session, assistant, candidate, live, gate, **columns)
+    if gate.metric == JUDGE:
+        ours, theirs = _judged(session, candidate, live, ours, theirs)
     budget = looks.budget_of(session, assistant, gate)
     verdict = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples)
     columns = _columns(verdict, more)
-    columns["detail"] |= {"budget": _account(budget, verdict)}
-    if verdict.alpha is not None:
-        columns["detail"] |= {"power": can_find(gate, ours, theirs, verdict.alpha)}
+    columns["detail"] |= _paid(gate, budget, verdict, paired(ours, theirs))
     return decisions.record(session, assistant, candidate, live, gate, **columns)
 
 
-def can_find(
-    gate: Gate, candidate: list[TicketResult], live: list[TicketResult], alpha: float
-) -> dict[str, Any]:
+def decide_by_votes(
+    session: Session,
+    assistant: Assistant,
+    candidate: EvalRun,
+    live: EvalRun,
+    voted: list[Voted],
+    settings: EvalsSettings,
+) -> Decision:
+    """A new decision on two finished runs by what agents voted on a replay.
+
+    The exam's vetoes and guardrails hold. It is a look of its own and is paid for.
+    """
+    adapters.lock(session, assistant)
+    gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
+    gate = gate.model_copy(update={"metric": VOTES, "min_gain": 0.0})
+    ours, theirs = results.results(session, candidate), results.results(session, live)
+    budget = looks.budget_of(session, assistant, gate)
+    votes = _as_pairs(voted)
+    verdict = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples, votes)
+    columns = _columns(verdict, None)
+    columns["detail"] |= _paid(gate, budget, verdict, votes)
+    return decisions.record(session, assistant, candidate, live, gate, **columns)
+
+
+def _as_pairs(voted: list[Voted]) -> Pairs:
+    """Votes as the gate sees tickets: live's share is what the candidate's leaves."""
+
+    def side(one: Voted, score: float) -> TicketResult:
+        return TicketResult(
+            one.turn_id, one.topic or None, one.cluster, "", None, {VOTES: score}, frozenset()
+        )
+
+    return [(side(one, one.score), side(one, 1 - one.score)) for one in voted]
+
+
+def _judged(
+    session: Session,
+    candidate: EvalRun,
+    live: EvalRun,
+    ours: list[TicketResult],
+    theirs: list[TicketResult],
+) -> tuple[list[TicketResult], list[TicketResult]]:
+    """Both with the judge's preference; a ticket without a readable judgement stops the candidate."""
+    found = judgements_as_scores(session, candidate, live)
+    named = {
+        one.ticket.external_id: found.get(one.ticket.id) for one in exams.answers(session, live)
+    }
+
+    def with_it(one: TicketResult, for_live: bool) -> TicketResult:
+        value = named.get(one.ticket)
+        if value is None:
+            return replace(one, scores={**one.scores, JUDGE: None} if not one.probe else one.scores)
+        return replace(one, scores={**one.scores, JUDGE: 1 - value if for_live else value})
+
+    return [with_it(one, False) for one in ours], [with_it(one, True) for one in theirs]
+
+
+def _paid(gate: Gate, budget: Budget, verdict: Verdict, pairs: Pairs) -> dict[str, Any]:
+    """What the look cost, and what the tickets could tell at that price."""
+    told: dict[str, Any] = {"budget": _account(budget, verdict)}
+    if verdict.alpha is not None:
+        told["power"] = can_find(gate, pairs, verdict.alpha)
+    return told
+
+
+def can_find(gate: Gate, pairs: Pairs, alpha: float) -> dict[str, Any]:
     """What these tickets can tell with such a chance, in the metric's unit where it has a range."""
-    pairs = [both for both in paired(candidate, live) if not both[0].probe]
-    gains = shares(scored(pairs, gate.metric), gate.metric)
+    asked = [both for both in pairs if not both[0].probe]
+    gains = shares(scored(asked, gate.metric), gate.metric)
     told = power(gains, alpha, least_share(gate.metric, gate.min_gain))
     full = DECIDING[gate.metric].full or 1.0
     smallest = told.smallest_gain

@@ -22,6 +22,7 @@ from evals.complete import incomplete, too_few
 from evals.guardrails import Guardrail, guardrails
 from evals.pairs import (
     DECIDING,
+    VOTES,
     Pairs,
     TicketResult,
     gains,
@@ -62,17 +63,19 @@ def decide(
     live: list[TicketResult],
     alpha: float,
     samples: int = 10_000,
+    votes: Pairs | None = None,
 ) -> Verdict:
     """The verdict on a candidate that sat the same exam as live. Never raises for what it finds.
 
-    `alpha`: the chance that this look may pass a candidate that is no better.
+    `alpha`: the chance that this look may pass a candidate that is no better. `votes`: what agents made of
+    both on other questions; then these decide, and the exam is for vetoes and guardrails.
     """
-    asked = [result for result in candidate if not result.probe]
-    doubts = incomplete(gate, candidate, live) or too_few(gate, asked, alpha)
+    every = paired(candidate, live)
+    pairs = [both for both in every if not both[0].probe] if votes is None else votes
+    doubts = incomplete(gate, candidate, live, votes is not None)
+    doubts = doubts or too_few(gate, [ours for ours, _ in pairs], alpha)
     if doubts:
         return Verdict(False, doubts, gate.metric, len(candidate))
-    every = paired(candidate, live)
-    pairs = [both for both in every if not both[0].probe]
     interval = _interval(gate, pairs, samples)
     stake = evidence.stake(
         shares(pairs, gate.metric), alpha, least_share(gate.metric, gate.min_gain)
@@ -88,7 +91,7 @@ def decide(
     ]
     why = [_why(gate, interval, len(pairs), stake, alpha)]
     return Verdict(
-        not against, against or why, gate.metric, len(candidate),
+        not against, against or why, gate.metric, len(pairs),
         interval.mean, interval.low, interval.high, topics,
         alpha, stake, rails, [topic.topic for topic in topics if topic.topic and topic.loses],
         _detail(gate, pairs, every, alpha),
@@ -158,9 +161,13 @@ def _loss(gate: Gate, topic: TopicGain, topics: list[TopicGain]) -> str:
 
 def _why(gate: Gate, interval: Interval, tickets: int, stake: float, alpha: float) -> str:
     return (
-        f"{_measured(gate, interval)} The lower end lies above {gate.min_gain:g} on {tickets} held-out "
-        f"tickets, {_staked(stake, alpha)[:-1]}, and no rule, guardrail or topic speaks against it."
+        f"{_measured(gate, interval)} The lower end lies above {gate.min_gain:g} on {tickets} "
+        f"{_what(gate)}, {_staked(stake, alpha)[:-1]}, and no rule, guardrail or topic speaks against it."
     )
+
+
+def _what(gate: Gate) -> str:
+    return "voted answers" if gate.metric == VOTES else "held-out tickets"
 
 
 def _staked(stake: float, alpha: float) -> str:

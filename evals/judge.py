@@ -5,12 +5,12 @@ Nothing that is sent or replied is logged.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from anyio import Lock, create_task_group, to_thread
+from anyio import Lock, to_thread
 
 from evals import blind
 from evals.blind import Judged, Reply
@@ -153,19 +153,3 @@ def _key(settings: EvalsSettings) -> str:
     if is_own_engine(settings):
         return engine_api_key(service_settings(), feedback_settings().var_dir)
     return _NO_KEY
-
-
-async def in_pool(jobs: Iterable[T], work: Callable[[T], Awaitable[None]], workers: int) -> None:
-    """Each job once, in order, `workers` at a time; the first exception ends all and is raised."""
-    queue = iter(jobs)
-
-    async def worker() -> None:
-        for job in queue:
-            await work(job)
-
-    try:
-        async with create_task_group() as group:
-            for _ in range(workers):
-                group.start_soon(worker)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None

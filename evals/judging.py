@@ -13,6 +13,7 @@ from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
 from evals import judge
+from evals.asking import in_pool
 from evals.blind import Judged
 from evals.judge import Asked, Judge
 from evals.settings import EvalsSettings, evals_settings
@@ -54,7 +55,7 @@ async def judge_runs(
         with reading(database) as session:
             left = judgements.left(session, candidate, live, asked.name)
         bench = _Bench(database, asked, len(left), progress)
-        await judge.in_pool(left, bench.judge, settings.judge_concurrency)
+        await in_pool(left, bench.judge, settings.judge_concurrency)
     return len(left)
 
 

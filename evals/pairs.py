@@ -8,6 +8,8 @@ from evals import bootstrap
 from evals.bootstrap import Gains
 from evals.measures import CHRF, MEAN_LOGPROB
 
+JUDGE, VOTES = "judge", "votes"
+"""Preferences: live's score is 1 less the candidate's."""
 NAMED = 5
 """How many tickets a sentence names before it counts the rest."""
 
@@ -51,8 +53,8 @@ DECIDING = {
     "rouge_l": Deciding("ROUGE-L", 100.0),
     "similarity": Deciding("the likeness of meaning", 100.0),
     MEAN_LOGPROB: Deciding("the mean log-probability of the reference", None),
-    "judge": Deciding("the judge's preference", 1.0),
-    "votes": Deciding("the agents' preference", 1.0),
+    JUDGE: Deciding("the judge's preference", 1.0),
+    VOTES: Deciding("the agents' preference", 1.0),
 }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine as Database
 
 from evals import scores
 from evals.patience import Patience
+from evals.run import greedy
 from evals.settings import EvalsSettings, evals_settings
 from feedback import adapters, assistants, replays
 from feedback.assistants import Sampling
@@ -25,6 +26,7 @@ from feedback.tables import Adapter, Assistant
 from feedback.transcript import ModelMessages, render
 from service.answering import answer
 from service.hot_swap import HotSwap
+from service.vllm import Urgency
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +111,7 @@ class _Replaying:
             for adapter in filter(None, (candidate, live)):
                 adapters.check_usable(session, adapter)
             prompt = assistants.prompt_in_force(session, assistant).text
-            greedy = {"temperature": 0.0, "seed": None}
-            sampling = assistants.sampling_of(assistant).model_copy(update=greedy)
+            sampling = greedy(assistant)
             return Sides(candidate, live, prompt, sampling)
 
     async def ask_all(self, sides: Sides) -> None:
@@ -157,7 +158,7 @@ class _Replaying:
     ) -> str:
         name = adapter.name if adapter else None
         made = await self._patience.ask(
-            adapter, lambda engine: answer(engine, messages, sampling, name)
+            adapter, lambda engine: answer(engine, messages, sampling, name, Urgency.LATER)
         )
         return made.text
 

@@ -69,6 +69,8 @@ def _topics(answers: Iterable[Answered]) -> Pairs:
 
 def _handovers(answers: Iterable[Answered], desk: Desk) -> Pairs:
     for each in answers:
-        if each.ticket.expects in (ANSWER, HANDOVER):
+        if (
+            each.ticket.expects in (ANSWER, HANDOVER) and each.ticket.context
+        ):  # erased: no words left
             over = why_hand_over(desk, each.ticket.context[-1]["content"], each.answer.text)
             yield Expects(each.ticket.expects).value, HANDOVER if over else ANSWER

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from feedback.assistants import Gate
@@ -99,6 +100,31 @@ def record(
     session.add(decision)
     session.flush()
     return decision
+
+
+def between(
+    session: Session, assistant: Assistant, candidate_id: str | None, live_id: str | None
+) -> Decision:
+    """The newest decision on these two adapters (None: the base model), or NotFound: no exam held them."""
+    ours, theirs = aliased(EvalRun), aliased(EvalRun)
+    found = session.exec(
+        select(Decision)
+        .join(ours, col(ours.id) == Decision.candidate_run_id)
+        .join(theirs, col(theirs.id) == Decision.live_run_id)
+        .where(
+            Decision.assistant_id == assistant.id,
+            ours.adapter_id == candidate_id,
+            theirs.adapter_id == live_id,
+            col(ours.sealed).is_(False),
+        )
+        .order_by(col(Decision.created_at).desc(), col(Decision.id).desc())
+    ).first()
+    if found is None:
+        raise NotFound(
+            "These two have sat no exam together, and votes alone know nothing of rules and guardrails. "
+            "`understudy evals compare` lets them."
+        )
+    return found
 
 
 def on(session: Session, candidate: EvalRun, live: EvalRun) -> Decision | None:

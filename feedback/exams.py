@@ -18,6 +18,7 @@ from feedback.tables import (
     Prompt,
     Score,
     Ticket,
+    TicketOrigin,
     now,
 )
 from feedback.trust_tables import Policy
@@ -51,6 +52,7 @@ def open_runs(
     for sitter in filter(None, sitters):
         adapters.check_usable(session, sitter)
     prompt = assistants.prompt_in_force(session, assistant)
+    most = None if sealed else assistants.gate_of(assistant).most_tickets
     started = now()
     runs = []
     for adapter in sitters:
@@ -63,7 +65,7 @@ def open_runs(
                 cycle_id=cycle_id,
                 adapter_id=adapter.id if adapter else None,
                 prompt_id=prompt.id,
-                tickets=len(_tickets_at(session, assistant.id, started, sealed)),
+                tickets=len(_tickets_at(session, assistant.id, started, sealed, most)),
                 sealed=sealed,
                 sampling=dict(sampling or {}),
                 created_at=started,
@@ -91,12 +93,18 @@ def _run_of_cycle(
 
 def tickets_of(session: Session, run: EvalRun) -> list[Ticket]:
     """The exam's tickets in a fixed order: those held out when it began, whatever came since."""
-    return _tickets_at(session, run.assistant_id, run.created_at, run.sealed)
+    every = _tickets_at(session, run.assistant_id, run.created_at, run.sealed)
+    if len(every) <= run.tickets:
+        return every
+    probes = sum(ticket.origin == TicketOrigin.PROBE for ticket in every)
+    return _newest(every, run.tickets - probes)
 
 
-def _tickets_at(session: Session, assistant_id: str, when: datetime, sealed: bool) -> list[Ticket]:
+def _tickets_at(
+    session: Session, assistant_id: str, when: datetime, sealed: bool, most: int | None = None
+) -> list[Ticket]:
     gone = select(Policy.id).where(col(Policy.retired_at) <= when)
-    return list(
+    every = list(
         session.exec(
             select(Ticket)
             .where(
@@ -109,6 +117,15 @@ def _tickets_at(session: Session, assistant_id: str, when: datetime, sealed: boo
             .order_by(col(Ticket.external_id))
         )
     )
+    return every if most is None else _newest(every, most)
+
+
+def _newest(every: list[Ticket], most: int) -> list[Ticket]:
+    """At most so many customers' questions, the newest, and all probes; in the order given."""
+    asked = [ticket for ticket in every if ticket.origin != TicketOrigin.PROBE]
+    newest = sorted(asked, key=lambda ticket: (ticket.created_at, ticket.id))[-most:]
+    kept = {ticket.id for ticket in newest}
+    return [t for t in every if t.id in kept or t.origin == TicketOrigin.PROBE]
 
 
 def answered(session: Session, run: EvalRun) -> set[str]:

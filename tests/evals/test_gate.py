@@ -362,3 +362,48 @@ def test_sealed_tickets_of_one_customer_confirm_nothing() -> None:
     verdict = confirm(GATE, one, LIVE[:8], SAMPLES)
     assert not verdict.promote
     assert verdict.reasons == ["The sealed tickets come from 1 customers; 2 are needed to compare."]
+
+
+# Preferences decide
+
+
+def preferences(share: float, count: int = 40) -> list[tuple[TicketResult, TicketResult]]:
+    """Votes of which the candidate has this share."""
+    won = [1.0 if number < share * count else 0.0 for number in range(count)]
+    return [
+        (
+            TicketResult(f"v{n}", None, f"c{n}", "", None, {"votes": one}, frozenset()),
+            TicketResult(f"v{n}", None, f"c{n}", "", None, {"votes": 1 - one}, frozenset()),
+        )
+        for n, one in enumerate(won)
+    ]
+
+
+def by_votes(ours: list[TicketResult], share: float) -> Verdict:
+    gate = Gate(metric="votes", min_tickets=8)
+    return decide_at(gate, ours, LIVE, ALPHA, SAMPLES, preferences(share))
+
+
+def test_votes_decide_and_the_exam_can_still_veto() -> None:
+    """Even where chrF does not move."""
+    verdict = by_votes(LIVE, 0.9)
+    assert verdict.promote and verdict.tickets == 40
+    assert "on 40 voted answers" in verdict.reasons[0]
+    assert not by_votes(LIVE, 0.5).promote
+    harmful = [replace(LIVE[0], forbidden=frozenset({"never"})), *LIVE[1:]]
+    assert not by_votes(harmful, 0.9).promote
+
+
+def test_an_exam_alone_cannot_pass_where_votes_decide() -> None:
+    verdict = decide(Gate(metric="votes", min_tickets=8), BETTER, LIVE)
+    assert not verdict.promote and verdict.alpha is None
+    assert "let them vote on a replay" in verdict.reasons[0]
+
+
+def test_a_ticket_the_judge_has_no_word_on_stops_a_candidate_where_the_judge_decides() -> None:
+    gate = Gate(metric="judge", min_tickets=8)
+    ours, theirs = with_scores(BETTER, judge=1.0), with_scores(LIVE, judge=0.0)
+    assert decide(gate, ours, theirs).promote
+    silent = [*with_scores(BETTER[:1], judge=None), *ours[1:]]
+    verdict = decide(gate, silent, theirs)
+    assert not verdict.promote and "could not be scored by judge" in verdict.reasons[0]

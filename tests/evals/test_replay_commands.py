@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from evals import commands
 from feedback import audit, replays
 from feedback.database import reading, writing
-from feedback.errors import Conflict, Invalid, Unavailable
+from feedback.errors import Conflict, Invalid, NotFound, Unavailable
 from tests.evals.conftest import ON_SQLITE, Room
 from tests.evals.test_commands import as_json, command, engine
 from tests.evals.test_replay import talk
@@ -51,6 +51,25 @@ def test_a_replay_is_done_voted_on_and_shown(room: Room, engine: StandInEngine) 
     with reading() as session:
         acts = [entry.act for entry in audit.every(session)]
     assert sorted(acts) == ["replay.request", *["replay.vote"] * 3]
+
+
+@ON_SQLITE
+def test_votes_decide_with_the_exam_s_rules_and_are_paid_for(
+    room: Room, engine: StandInEngine
+) -> None:
+    room.add_tickets(24)
+    room.publish("one")
+    with writing(room.database) as session:
+        for number in range(3):
+            talk(session, room, f"Question {number}?")
+    command("replay", "run", "--days", "3")
+    [listed] = as_json("replay", "list")
+    with pytest.raises(NotFound, match="have sat no exam together"):
+        command("replay", "decide", listed["id"])
+    command("compare", "--candidate", listed["adapter"], "--against", "base")
+    told = command("replay", "decide", listed["id"])
+    assert "may not go live. There are 0" in told, "nobody has voted"
+    assert len(as_json("decisions", "list")) == 2
 
 
 @ON_SQLITE
