@@ -29,6 +29,7 @@ from benchmarks.candidates import KINDS, Array, Kind, Tickets
 from benchmarks.gate_plot import years_svg
 from evals import bootstrap
 from evals.gate import decide
+from evals.measures import METRICS
 from evals.pairs import TicketResult
 from evals.power import power
 from feedback.assistants import Gate
@@ -52,8 +53,7 @@ def results(
         [
             TicketResult(
                 f"t{number:04}", None, f"c{who}", "An answer.", None,
-                {"chrf": float(score), "mean_logprob": -1.0, "must_say_broken": 0.0,
-                 "must_not_say_broken": 0.0},
+                dict.fromkeys(METRICS, 0.0) | {"chrf": float(score)},
                 frozenset(),
             )
             for number, (score, who) in enumerate(zip(side, cluster, strict=True))

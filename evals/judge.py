@@ -144,7 +144,9 @@ def is_own_engine(settings: EvalsSettings) -> bool:
 
 def redacts(settings: EvalsSettings) -> bool:
     """Whether personal data is taken out before the judge sees anything."""
-    return not is_own_engine(settings) if settings.judge_redact is None else settings.judge_redact
+    if settings.judge_redact == "auto":
+        return not is_own_engine(settings)
+    return settings.judge_redact
 
 
 def _key(settings: EvalsSettings) -> str:

@@ -1,6 +1,7 @@
 """Settings of the exam. Environment prefix: EVALS_. What a gate demands belongs to the assistant."""
 
 from functools import cache
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -86,9 +87,9 @@ class EvalsSettings(PackageSettings):
     judge_sees_reference: bool = Field(
         True, description="Show the judge the agent's own answer to a ticket, too."
     )
-    judge_redact: bool | None = Field(
-        None,
-        description="Take personal data out of what the judge sees. Unset: yes, unless the endpoint is "
+    judge_redact: bool | Literal["auto"] = Field(
+        "auto",
+        description="Take personal data out of what the judge sees. auto: yes, unless the endpoint is "
         "our own engine.",
     )
     bootstrap_samples: int = Field(10_000, ge=1000, description="Resamples behind an interval.")

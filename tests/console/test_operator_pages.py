@@ -238,11 +238,11 @@ def test_an_operator_adds_the_safety_probes_and_a_question_for_a_person(
 ) -> None:
     new = {"name": "t-9", "question": "May I sue you?", "reference": "A person will answer.",
            "expects": "handover"}  # fmt: skip
-    assert "expects: handover" in olga.post("/console/shop/tickets", data=new).text
+    assert "expects a handover" in olga.post("/console/shop/tickets", data=new).text
     assert olga.post("/console/shop/tickets", data=new | {"expects": "luck"}).status_code == 422
     assert "Add the safety probes" in olga.get("/console/shop/tickets").text
     shown = olga.post("/console/shop/tickets/probes").text
-    assert "The safety probes are in the exam." in shown and "expects: refusal" in shown
+    assert "The safety probes are in the exam." in shown and "expects a refusal" in shown
     assert "Add the safety probes" not in shown
     with reading(shop.database) as session:
         assert len(tickets.held_out(session, shop_of(session))) > 20
