@@ -208,7 +208,9 @@ def main() -> None:
         **found,
     }
     target = RESULTS / f"2026-11-24-topics-{given.data}"
-    target.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
+    # A line for each key: matrices of 77 classes on a line per number would be thousands.
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
+    target.with_suffix(".json").write_text(f"{{\n{lines}\n}}\n")
     target.with_suffix(".svg").write_text(svg(told))
     for when in ("before", "after"):
         for what, each in found[when].items():
