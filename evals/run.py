@@ -334,6 +334,8 @@ class _Exam:
         scored: list[dict[str, Any]],
     ) -> None:
         figure = measured(outcome.likelihood)
+        wanted = asked.ticket.topic in self._assistant.topics
+        is_whole = outcome.error is None and (outcome.topic is not None or not wanted)
         exams.keep(
             session,
             sitting.run,
@@ -345,7 +347,7 @@ class _Exam:
             scored,
             topic=outcome.topic,
             mean_logprob=figure,
-            cache_key=self._key(asked) if outcome.error is None else None,
+            cache_key=self._key(asked) if is_whole else None,  # only what can be taken as it is
             cached=outcome.cached,
         )
 
