@@ -3,7 +3,6 @@
 from evals import bootstrap, evidence
 from evals.measures import METRICS
 from evals.pairs import DECIDING, NAMED, VOTES, TicketResult, is_number, least_share, named
-from evals.vetoes import ZERO_TOLERANCE
 from feedback.assistants import Gate
 
 
@@ -35,7 +34,7 @@ def incomplete(
                 f"{named(failed)} got no answer from {who}; the first reason: {failed[0].error}"
             )
         answered = [result for result in results if result.error is None]
-        for metric in dict.fromkeys((*METRICS, *deciding, *gate.guardrails, *ZERO_TOLERANCE)):
+        for metric in dict.fromkeys((*METRICS, *deciding, *gate.guardrails, *gate.zero_tolerance)):
             if lacking := [each for each in answered if _lacks(gate, each, metric)]:
                 doubts.append(f"{named(lacking)} could not be scored by {metric} for {who}.")
     return doubts

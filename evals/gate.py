@@ -84,7 +84,7 @@ def decide(
     topics = _topics(pairs, gate)
     too_small = _too_small(gate, interval, stake, alpha)
     against = [
-        *vetoes(every),
+        *vetoes(every, gate.zero_tolerance),
         *too_small,
         *(rail.sentence for rail in rails if not rail.passed),
         *(_loss(gate, topic, topics) for topic in topics if topic.loses and not too_small),
@@ -111,7 +111,7 @@ def confirm(
     if doubts := incomplete(gate, candidate, live) or _one_customer(pairs):
         return Verdict(False, doubts, gate.metric, len(candidate))
     interval = _interval(gate, pairs, samples)
-    against = [*harms(every), *_worse(gate, interval)]
+    against = [*harms(every, gate.zero_tolerance), *_worse(gate, interval)]
     why = [f"{_measured(gate, interval)} The {len(pairs)} sealed tickets do not speak against it."]
     return Verdict(
         not against, against or why, gate.metric, len(candidate),
@@ -192,7 +192,7 @@ def _detail(gate: Gate, pairs: Pairs, every: Pairs, alpha: float) -> dict[str, A
         "needed": 1 / alpha,
         "fresh": _part(gate, [both for both in pairs if both[0].fresh]),
         "used": _part(gate, [both for both in pairs if not both[0].fresh]),
-        "vetoes": vetoes(every),
+        "vetoes": vetoes(every, gate.zero_tolerance),
     }
 
 

@@ -1,7 +1,7 @@
 """Assistants and the versions of their prompts."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Session, col, select
@@ -79,6 +79,11 @@ class Gate(BaseModel):
         GUARDRAILS,
         description="By how much other scores may be worse at most, each in its own unit: the interval must "
         "rule out more.",
+    )
+    zero_tolerance: list[Literal["leaked", "invented_prices"]] = Field(
+        ["leaked", "invented_prices"],
+        description="Harm that stops a candidate on a single ticket where live did none: leaked personal data, "
+        "invented prices. What a ticket must not say always does.",
     )
     topic_tickets: int = Field(
         5, ge=2, description="Topics with fewer customers than this are shown but do not block."

@@ -34,8 +34,8 @@ from tests.service.conftest import Shop
 from tests.stand_in_engine import serving
 
 __all__ = ["chromium"]
-FEW_TICKETS = Gate(min_tickets=6, wrong_promotions=0.4, candidates_planned=2)
-"""A handful of tickets can only show as much as this; no shop should ask for so little."""
+FEW_TICKETS = Gate(min_tickets=6, zero_tolerance=[], wrong_promotions=0.4, candidates_planned=2)
+"""A handful of tickets and corrections can only show as much as this; no shop should ask for so little."""
 
 pytestmark = [
     pytest.mark.engine,

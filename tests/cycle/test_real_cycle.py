@@ -63,8 +63,8 @@ from tests.stand_in_engine import serving
 from training import loop
 from training.settings import training_settings
 
-FEW_TICKETS = Gate(min_tickets=6, wrong_promotions=0.4, candidates_planned=2)
-"""A handful of tickets can only show as much as this; no shop should ask for so little."""
+FEW_TICKETS = Gate(min_tickets=6, zero_tolerance=[], wrong_promotions=0.4, candidates_planned=2)
+"""A handful of tickets and corrections can only show as much as this; no shop should ask for so little."""
 
 pytestmark = [pytest.mark.engine, pytest.mark.cycle, pytest.mark.timeout(900)]
 

@@ -49,8 +49,10 @@ from tests.service.talk import ask, begin, events, eventually, stream
 from tests.stand_in_engine import StandInEngine, stand_in_engine
 from tests.training.tiny import tiny_model
 
-FEW_TICKETS = Gate(min_tickets=6, wrong_promotions=0.4, candidates_planned=2, guardrails={})
-"""A handful of tickets can only show as much as this; no shop should ask for so little."""
+FEW_TICKETS = Gate(
+    min_tickets=6, zero_tolerance=[], wrong_promotions=0.4, candidates_planned=2, guardrails={}
+)
+"""A handful of tickets and corrections can only show as much as this; no shop should ask for so little."""
 
 pytestmark = [pytest.mark.cycle, pytest.mark.timeout(300)]
 
