@@ -5,9 +5,9 @@ live did not, is a veto. Leaving out what must be said is a weakness: there the 
 ticket, as of forty facts a small model forgets one and gains three (decision 5).
 """
 
-from evals.measures import MUST_SAY_BROKEN
 from collections.abc import Iterable
 
+from evals.measures import MUST_SAY_BROKEN
 from evals.pairs import Pairs, score
 
 ZERO_TOLERANCE = {
