@@ -82,8 +82,8 @@ class Gate(BaseModel):
     )
     zero_tolerance: list[Literal["leaked", "invented_prices"]] = Field(
         ["leaked", "invented_prices"],
-        description="Harm that stops a candidate on a single ticket where live did none: leaked personal data, "
-        "invented prices. What a ticket must not say always does.",
+        description="Harm that stops a candidate on a single ticket where live did none: leaked personal "
+        "data, invented prices. What a ticket must not say always does.",
     )
     topic_tickets: int = Field(
         5, ge=2, description="Topics with fewer customers than this are shown but do not block."
