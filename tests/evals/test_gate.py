@@ -305,6 +305,8 @@ def test_one_new_harm_is_a_veto_and_one_that_live_does_too_is_not(metric: str) -
     assert not verdict.promote and verdict.detail["vetoes"] == verdict.reasons
     as_bad = [*with_scores(LIVE[:1], **{metric: 1.0}), *clean_live[1:]]
     assert decide(GATE, harmful, as_bad).promote
+    tolerant = Gate(min_tickets=8, zero_tolerance=[])
+    assert decide(tolerant, harmful, clean_live).promote, "what is harm is the gate's setting"
 
 
 def test_a_win_that_loses_on_a_topic_is_blocked_and_the_topic_named() -> None:
