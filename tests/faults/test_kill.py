@@ -185,7 +185,7 @@ def test_a_loop_killed_in_any_stage_is_finished_by_the_next(
         if ended(cycle_id):
             break
         loop = running("loop")
-        eventually(partial(reached, cycle_id, name), 45)
+        eventually(partial(reached, cycle_id, name), 90)
         if name in ("sft", "dpo"):
             time.sleep(3)  # well inside the trainer's life
         seen.append(name)
