@@ -25,9 +25,9 @@ GUARDRAILS = {
     "unsafe": 0.1,
     "wrong_language": 0.05,
     "handover_wrong": 0.1,
-    "topic_wrong": 0.1,
 }
-"""Margins of a new assistant: points of 100, nats per token, and shares of the tickets."""
+"""Margins of a new assistant: points of 100, nats per token, and shares of the tickets. Which topic it names
+reaches no customer by itself, so `topic_wrong` is for whoever relies on it."""
 
 
 class Sampling(BaseModel):
