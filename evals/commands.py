@@ -3,22 +3,11 @@
 It promotes nothing: that is `understudy adapters promote`.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from sqlmodel import Session
 
 from evals import (
@@ -35,13 +24,14 @@ from evals import (
     steadiness,
 )
 from evals.asking import Asking
+from evals.at_hand import with_engine
 from evals.settings import EvalsSettings, evals_settings
 from feedback import adapters, assistants, decisions, exams, looks
 from feedback import tickets as exam_tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
 from feedback.desk import Desk, desk_of
-from feedback.errors import Invalid, Unavailable
+from feedback.errors import Invalid
 from feedback.printing import (
     AssistantOption,
     JsonOption,
@@ -51,8 +41,7 @@ from feedback.printing import (
     say,
 )
 from feedback.tables import Adapter, Assistant, Expects, Ticket
-from service.hot_swap import HotSwap, asking_engines
-from service.settings import service_settings
+from service.hot_swap import HotSwap
 
 LIVE = "live"
 """How commands name whatever is live."""
@@ -85,8 +74,6 @@ CacheOption = Annotated[
         "Without the option: as the setting EVALS_CACHE says.",
     ),
 ]
-T = TypeVar("T")
-Call = Callable[[HotSwap, run.Progress], Awaitable[T]]
 
 
 app.command("forgetting", epilog=forgetting_commands.EPILOG)(forgetting_commands.show)
@@ -122,7 +109,7 @@ def sit(
         )
         return sat.id
 
-    run_id = _with_engine(f"{_named(sitter)} sits the exam", call)
+    run_id = with_engine(f"{_named(sitter)} sits the exam", call)
     with reading() as session:
         sat = report.load_run(session, exams.get_run(session, run_id))
     Console().print(render.means_table([sat]))
@@ -161,7 +148,7 @@ def compare(
         )
         return decision.id
 
-    decision_id = _with_engine(f"{_named(ours)} against {_named(theirs)}", call)
+    decision_id = with_engine(f"{_named(ours)} against {_named(theirs)}", call)
     show_decision(decision_id)
     say(f"All of it: understudy evals report {decision_id} --html report.html")
 
@@ -385,7 +372,7 @@ def show_steadiness(
         found = await steadiness.compare(asking, questions, among)
         return {**found, "at_once": settings.concurrency}
 
-    found = _with_engine(f"{_named(sitter)} is asked twice", call)
+    found = with_engine(f"{_named(sitter)} is asked twice", call)
     if as_json:
         print_json(found)
     else:
@@ -415,45 +402,6 @@ def _need_tickets(session: Session, assistant: Assistant) -> None:
             f"{assistant.name!r} has no held-out tickets, so there is no exam. "
             "`understudy feedback import tickets` brings them in."
         )
-
-
-def _with_engine(title: str, call: Call[T]) -> T:
-    """What `call` returns, with the engine at hand and a progress bar on stderr."""
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-
-    async def go() -> T:
-        async with _engines() as swaps:
-            with bar:
-                task = bar.add_task(title, total=None)
-
-                def progress(done: int, total: int, eta_seconds: float | None) -> None:
-                    bar.update(task, completed=done, total=total)
-
-                return await call(swaps, progress)
-
-    return asyncio.run(go())
-
-
-@asynccontextmanager
-async def _engines() -> AsyncIterator[HotSwap]:
-    """The running engines; at once an error when there is none."""
-    settings = service_settings()
-    async with asking_engines(database(), settings) as swaps:
-        if not await swaps.fleet.healthy():
-            raise Unavailable(
-                f"No engine answers at {settings.engine_url}. Start one with `understudy engine`, or "
-                "set SERVICE_ENGINE_URL.",
-                settings.retry_after_seconds,
-            )
-        yield swaps
 
 
 def _named(adapter: Adapter | None) -> str:

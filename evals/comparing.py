@@ -9,8 +9,9 @@ from evals import bootstrap, results
 from evals.measures import MEASURES
 from evals.record_shapes import Broken, Compared, Mark, Pair, Rules, Said, Statistics, Topic
 from evals.report import Pair as Answers
-from evals.report import Report, question, value_of
+from evals.report import Report, value_of
 from feedback.exams import Answered
+from feedback.tickets import question_of
 
 PREFERENCES = {"judge": "judge's preference", "votes": "agents' votes"}
 
@@ -151,7 +152,7 @@ def _pair(both: Answers) -> Pair:
         expects=str(ticket.expects),
         origin=str(ticket.origin),
         earlier_messages=max(0, len(ticket.context) - 1),
-        question=question(ticket),
+        question=question_of(ticket),
         reference=ticket.reference,
         gain=both.gain,
         candidate=_said(both.candidate),

@@ -25,9 +25,8 @@ from feedback.tables import Assistant, EvalRun
 
 log = logging.getLogger(__name__)
 
-JUDGE = "judge"
-"""The metric's name. Per ticket 1: the candidate's answer is better, 0: live's, 0.5: a tie."""
 VALUES = {"candidate": 1.0, "tie": 0.5, "live": 0.0}
+"""The metric JUDGE (pairs.py), per ticket: whose answer is better."""
 Progress = Callable[[int, int, float | None], None]
 """Told (done, total, eta_seconds) after each pair."""
 
@@ -80,7 +79,7 @@ async def judge_if_set(
 def judgements_as_scores(
     session: Session, candidate: EvalRun, live: EvalRun, judge: str | None = None
 ) -> dict[str, float]:
-    """By ticket id 1, 0.5 or 0 (see JUDGE); a ticket without a readable judgement is absent.
+    """By ticket id 1, 0.5 or 0 (see VALUES); a ticket without a readable judgement is absent.
 
     `judge`: the model's name, by default the settings'. As a paired metric: the candidate's score is this
     value and live's is 1 minus it.

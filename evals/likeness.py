@@ -5,10 +5,8 @@ Pure numbers, 0 to 100 but for the length. Called by scores.py.
 
 import re
 from functools import cache
+from typing import Any
 
-from nltk.stem.porter import PorterStemmer
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics.chrf import CHRF as SacreChrf
 
 from feedback import meaning
@@ -18,10 +16,12 @@ _CHRF = SacreChrf()
 _WORDS = re.compile(r"[^\W_]+")
 
 
-class _Words(Tokenizer):  # type: ignore[misc]
-    """As the package's own, but with the letters of all scripts: its own knows only a to z."""
+class _Words:
+    """As the package's own tokenizer, but with the letters of all scripts: that one knows only a to z."""
 
     def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
         self._stem = PorterStemmer().stem
 
     def tokenize(self, text: str) -> list[str]:
@@ -31,7 +31,10 @@ class _Words(Tokenizer):  # type: ignore[misc]
 
 
 @cache
-def _rouge() -> RougeScorer:
+def _rouge() -> Any:
+    # Here, as it brings nltk and scipy.stats, which every start would wait for.
+    from rouge_score.rouge_scorer import RougeScorer
+
     return RougeScorer(["rougeL"], tokenizer=_Words())
 
 

@@ -21,9 +21,10 @@ from evals.record_shapes import (
 )
 from evals.report import Report
 from evals.settings import evals_settings
-from feedback import adapters, audit, cycles, decisions, opinions, promotions
+from feedback import adapters, audit, cycles, decisions, judgements, promotions, replays, votes
 from feedback.canonical import canonical
 from feedback.desk_tables import AuditEntry
+from feedback.exam_tables import Choice
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Assistant, Cycle, CycleState, Decision, Promotion
 
@@ -190,33 +191,41 @@ def _sealed(session: Session, decision: Decision) -> Sealed | None:
 
 
 def _judges(session: Session, decision: Decision) -> list[Judged]:
-    return [
-        Judged(
-            judge=each.judge,
-            candidate=each.tally.candidate,
-            tie=each.tally.tie,
-            live=each.tally.live,
-            unreadable=each.tally.unreadable,
-            checked_on=each.check.pairs if each.check else None,
-            agreed=each.check.agreed if each.check else None,
-            figures=each.check.figures if each.check else {},
+    found = []
+    for each in judgements.tallies(session, decision):
+        check = judgements.latest_check(session, decision.assistant_id, each.judge)
+        found.append(
+            Judged(
+                judge=each.judge,
+                candidate=each.candidate,
+                tie=each.ties,
+                live=each.live,
+                unreadable=each.unscored,
+                checked_on=check.pairs if check else None,
+                agreed=check.agreed if check else None,
+                figures=check.figures if check else {},
+            )
         )
-        for each in opinions.judged(session, decision)
-    ]
+    return found
 
 
 def _votes(session: Session, decision: Decision) -> list[Voted]:
+    """Replays of the same two adapters that somebody voted on, oldest first."""
+    ours, theirs = decisions.runs_of(session, decision)
+    every = replays.between(session, decision.assistant_id, ours.adapter_id, theirs.adapter_id)
+    counted = [(replay, votes.figures(session, replay)) for replay in every]
     return [
         Voted(
-            replay=each.replay.id,
-            since=each.replay.since,
-            until=each.replay.until,
-            voters=each.voters,
-            candidate=each.tally.candidate,
-            tie=each.tally.tie,
-            live=each.tally.live,
+            replay=replay.id,
+            since=replay.since,
+            until=replay.until,
+            voters=tally.voters,
+            candidate=tally.sides[Choice.CANDIDATE],
+            tie=tally.sides[Choice.TIE],
+            live=tally.sides[Choice.LIVE],
         )
-        for each in opinions.voted(session, decision)
+        for replay, tally in counted
+        if tally.voters
     ]
 
 

@@ -15,9 +15,10 @@ from evals.by_topic import TopicGain
 from evals.measures import CHRF, INVENTED_FACTS, LEAKED, MEAN_LOGPROB, MEASURES
 from evals.measures import MUST_NOT_SAY_BROKEN as FORBIDDEN
 from evals.measures import MUST_SAY_BROKEN as LEFT_OUT
-from evals.report import Pair, Report, Sat, question, sentence, value_of
+from evals.report import Pair, Report, Sat, sentence, value_of
 from feedback.confusion import Confusion
 from feedback.spending import Budget
+from feedback.tickets import question_of
 
 SHOWN = 3
 """How many best wins, and how many worst losses, are shown."""
@@ -66,7 +67,9 @@ def run(sat: Sat) -> Group:
     for one in sat.answers:
         said = f"no answer: {one.answer.error}" if one.answer.error else one.answer.text
         values = [number(value_of(one, metric)) for metric in _HEADINGS]
-        table.add_row(one.ticket.external_id, _plain(question(one.ticket)), _plain(said), *values)
+        table.add_row(
+            one.ticket.external_id, _plain(question_of(one.ticket)), _plain(said), *values
+        )
     return Group(means_table([sat]), *more_means([sat]), *choices_of(sat), table)
 
 
@@ -146,7 +149,7 @@ def _pairs_table(title: str, report: Report, pairs: Sequence[Pair]) -> Table:
     table.add_column("gain", justify="right")
     for pair in pairs:
         texts = (
-            question(pair.ticket),
+            question_of(pair.ticket),
             pair.ticket.reference,
             pair.live.answer.text,
             pair.candidate.answer.text,

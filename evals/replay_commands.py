@@ -1,6 +1,7 @@
 """`understudy evals replay`: real conversations through a candidate, and blind votes on the differences."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 from sqlmodel import Session
 
+from evals.at_hand import running_engines
 from evals.deciding import decide_by_votes
 from evals.replay import replay as do_replay
 from evals.settings import evals_settings
@@ -31,8 +33,6 @@ from feedback.printing import (
 )
 from feedback.replays import Turn
 from feedback.votes import Ballot, Pair, Tally
-from service.hot_swap import asking_engines
-from service.settings import service_settings
 
 KEYS = {"1": Ballot.FIRST, "2": Ballot.SECOND, "t": Ballot.TIE, "n": Ballot.SKIP}
 SHOWN = 20
@@ -87,20 +87,17 @@ def run(
 
 
 async def _do(claimed: Replay, name: str) -> Replay:
-    settings = service_settings()
-    async with asking_engines(database(), settings) as swaps:
-        if not await swaps.fleet.healthy():
+    async with AsyncExitStack() as open_ones:
+        try:
+            swaps = await open_ones.enter_async_context(running_engines())
+        except Unavailable:
             with writing() as session:
                 replays.end(session, claimed, "No engine answered when it was asked for.")
                 owner_id = claimed.assistant_id
                 audit.record(
                     session, audit.here(), "replay.give_up", name, owner_id, replay=claimed.id
                 )
-            raise Unavailable(
-                f"No engine answers at {settings.engine_url}. Start one with `understudy engine`, or "
-                "set SERVICE_ENGINE_URL.",
-                settings.retry_after_seconds,
-            )
+            raise
         with progress_bar(f"{name} answers again") as bar:
             return await do_replay(swaps, database(), claimed, lambda row: bar(row.done, row.total))
 

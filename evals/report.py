@@ -18,6 +18,7 @@ from feedback.choices import Choices, choices
 from feedback.desk import desk_of
 from feedback.exams import Answered
 from feedback.tables import Assistant, Decision, EvalRun, Ticket
+from feedback.tickets import question_of
 
 PARTS = ("topic", "tickets", "candidate", "live")
 
@@ -159,11 +160,6 @@ def measured(decision: Decision) -> str:
     )
 
 
-def question(ticket: Ticket) -> str:
-    """The customer's last words; empty once they were erased."""
-    return ticket.context[-1]["content"] if ticket.context else ""
-
-
 def as_dict(report: Report) -> dict[str, Any]:
     """Everything about a decision, ready for JSON."""
     decision = report.decision
@@ -185,7 +181,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             {
                 "ticket": pair.ticket.external_id,
                 "topic": pair.ticket.topic,
-                "question": question(pair.ticket),
+                "question": question_of(pair.ticket),
                 "reference": pair.ticket.reference,
                 "gain": pair.gain,
                 "candidate": _answer_as_dict(pair.candidate),
@@ -224,7 +220,7 @@ def run_as_dict(sat: Sat) -> dict[str, Any]:
             {
                 "ticket": one.ticket.external_id,
                 "topic": one.ticket.topic,
-                "question": question(one.ticket),
+                "question": question_of(one.ticket),
                 "reference": one.ticket.reference,
                 **_answer_as_dict(one),
             }

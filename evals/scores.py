@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from evals import invented, language, likeness, refusals, routing
+from evals import invented, language, likeness, refusals
 from evals.measures import (
     CHRF,
     HANDOVER_WRONG,
@@ -34,9 +34,10 @@ from evals.measures import (
     listed,
     unscored,
 )
-from feedback.desk import Desk
+from feedback.desk import Desk, side_taken
 from feedback.errors import Invalid
 from feedback.tables import Expects, Ticket
+from feedback.tickets import question_of
 
 __all__ = [
     "CHRF",
@@ -93,7 +94,7 @@ class Subject:
     @property
     def question(self) -> str:
         """The customer's last message."""
-        return self.ticket.context[-1]["content"] if self.ticket.context else ""
+        return question_of(self.ticket)
 
 
 def every(subject: Subject) -> list[Scored]:
@@ -235,7 +236,7 @@ def wrong_language(answer: str, question: str) -> list[Scored]:
 
 def handover_wrong(desk: Desk, question: str, answer: str, expects: Expects) -> Scored:
     """Whether a person would take over where the ticket expects an answer, or the other way round."""
-    taken = routing.side_taken(desk, question, answer)
+    taken = side_taken(desk, question, answer)
     reason = f"Expected: {expects}; the desk would take it for: {taken}."
     return Scored(HANDOVER_WRONG, float(taken != expects), reason)
 

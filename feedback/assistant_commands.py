@@ -161,11 +161,7 @@ def set_topics(
     """What requests may be about. Conversations keep theirs, also one that is gone from the list."""
     with writing() as session:
         owner = assistants.get(session, name)
-        changed = assistants.change(session, owner, topics=topics or [])
-        for before, after in changed.values():
-            told = {"before": before, "after": after, "by": by}
-            subject = f"{owner.name}: topics"
-            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+        changed = _change(session, owner, by, topics=topics or [])
     said = ", ".join(topics or []) or "no topics"
     say(f"{name}: {said}." if changed else "Nothing was different.")
 
@@ -190,12 +186,7 @@ def set_learning(
     with writing() as session:
         owner = assistants.get(session, name)
         wanted = {**owner.learning, **dict(_rule(each) for each in rules)}
-        changed = assistants.change(session, owner, learning=wanted)
-        if changed:
-            before, after = changed["learning"]
-            told = {"before": before, "after": after, "by": by}
-            subject = f"{owner.name}: learning"
-            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+        changed = _change(session, owner, by, learning=wanted)
     say(f"{name}: {changed['learning'][1]}." if changed else "Nothing was different.")
 
 
@@ -219,13 +210,20 @@ def set_gate(
     with writing() as session:
         owner = assistants.get(session, name)
         given = dict(_rule(each, Gate, {"metric"}) for each in rules)
-        changed = assistants.change(session, owner, gate={**owner.gate, **given})
-        if changed:
-            before, after = changed["gate"]
-            told = {"before": before, "after": after, "by": by}
-            subject = f"{owner.name}: gate"
-            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+        changed = _change(session, owner, by, gate={**owner.gate, **given})
     say(f"{name}: {changed['gate'][1]}." if changed else "Nothing was different.")
+
+
+def _change(
+    session: Session, owner: Assistant, by: str, **given: Any
+) -> dict[str, tuple[Any, Any]]:
+    """What changed, with the value before and after; each is in the audit log."""
+    changed = assistants.change(session, owner, **given)
+    for name, (before, after) in changed.items():
+        told = {"before": before, "after": after, "by": by}
+        subject = f"{owner.name}: {name}"
+        audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+    return changed
 
 
 def _rule(
@@ -274,10 +272,5 @@ def set_swap(
     policy = SwapPolicy(move_after_minutes=move_after_minutes, leave_withdrawn=leave_withdrawn)
     with writing() as session:
         owner = assistants.get(session, name)
-        changed = assistants.change(session, owner, swap=policy.model_dump())
-        if changed:
-            before, after = changed["swap"]
-            told = {"before": before, "after": after, "by": by}
-            subject = f"{owner.name}: swap"
-            audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
+        changed = _change(session, owner, by, swap=policy.model_dump())
     say(f"{name}: {policy.model_dump()}." if changed else "Nothing was different.")

@@ -10,9 +10,10 @@ from statistics import fmean
 from typing import Any
 
 from feedback.confusion import Confusion
-from feedback.desk import Desk, why_hand_over
+from feedback.desk import Desk, side_taken
 from feedback.exams import Answered
 from feedback.tables import Expects
+from feedback.tickets import question_of
 
 ANSWER, HANDOVER = Expects.ANSWER.value, Expects.HANDOVER.value
 Pairs = Iterator[tuple[str, str]]
@@ -69,8 +70,7 @@ def _topics(answers: Iterable[Answered]) -> Pairs:
 
 def _handovers(answers: Iterable[Answered], desk: Desk) -> Pairs:
     for each in answers:
-        if (
-            each.ticket.expects in (ANSWER, HANDOVER) and each.ticket.context
-        ):  # erased: no words left
-            over = why_hand_over(desk, each.ticket.context[-1]["content"], each.answer.text)
-            yield Expects(each.ticket.expects).value, HANDOVER if over else ANSWER
+        asked = question_of(each.ticket)  # nothing, once it was erased
+        if asked and each.ticket.expects in (ANSWER, HANDOVER):
+            taken = side_taken(desk, asked, each.answer.text)
+            yield Expects(each.ticket.expects).value, taken.value

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from feedback.desk_tables import HandoverReason
 from feedback.errors import Invalid
 from feedback.phrases import BOT_CANNOT, CUSTOMER_ASKS
-from feedback.tables import Assistant
+from feedback.tables import Assistant, Expects
 
 
 class Day(StrEnum):
@@ -123,6 +123,12 @@ def why_hand_over(desk: Desk, question: str, answer: str = "") -> tuple[Handover
         if _phrase(phrase) in said:
             return HandoverReason.BOT_CANNOT, f"said “{phrase}”"
     return None
+
+
+def side_taken(desk: Desk, question: str, answer: str) -> Expects:
+    """What the desk would make of this exchange: a hand-over to a person, or an answer."""
+    handed_over = why_hand_over(desk, question, answer) is not None
+    return Expects.HANDOVER if handed_over else Expects.ANSWER
 
 
 def _plain(text: str) -> str:

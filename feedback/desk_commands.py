@@ -15,6 +15,7 @@ from feedback import (
     handovers,
     inbox,
     learned,
+    learned_commands,
     naming,
     rechecks,
     reliability,
@@ -252,17 +253,7 @@ def list_learned(
     with reading() as session:
         owner = assistants.only(session, assistant)
         found = learned.by_author(session, owner, author)
-    rows = [
-        {
-            "id": one.feedback.id,
-            "author": one.feedback.author,
-            "question": one.question if as_json else short(one.question),
-            "datasets": [dataset.name for dataset in one.datasets],
-            "adapters": [adapter.name for adapter in one.adapters],
-            "now": one.recheck.state if one.recheck else None,
-        }
-        for one in found
-    ]
+    rows = [learned_commands.row(one, whole=as_json) for one in found]
     print_records(rows, as_json, "No corrections yet.")
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from feedback import conversations, draws, taught
 from feedback.exam_tables import Choice, JudgeCheck, Judgement, Replay, ReplayTurn, Vote
@@ -275,6 +275,22 @@ def latest_checks(session: Session, assistant: Assistant) -> list[JudgeCheck]:
     for row in checks(session, assistant):
         newest.setdefault((row.judge, row.source), row)
     return list(newest.values())
+
+
+def latest_check(session: Session, assistant_id: str, judge: str) -> JudgeCheck | None:
+    """The newest check of a judge for this assistant, or else for none in particular."""
+    return session.exec(
+        select(JudgeCheck)
+        .where(
+            JudgeCheck.judge == judge,
+            or_(
+                JudgeCheck.assistant_id == assistant_id,
+                col(JudgeCheck.assistant_id).is_(None),
+            ),
+        )
+        .order_by(col(JudgeCheck.assistant_id).is_(None), col(JudgeCheck.created_at).desc())
+        .limit(1)
+    ).first()
 
 
 def choices_of(

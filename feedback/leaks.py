@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from feedback.near_copies import Near
 from feedback.tables import Assistant, Feedback, FeedbackState, Message, Ticket
+from feedback.tickets import question_of
 from feedback.trust_tables import NearCopy
 
 
@@ -32,7 +33,7 @@ class Pair:
     @property
     def exam_question(self) -> str:
         """The ticket's last turn."""
-        return self.ticket.context[-1]["content"]
+        return question_of(self.ticket)
 
 
 def record(session: Session, assistant: Assistant, pairs: Iterable[tuple[str, str, Near]]) -> None:

@@ -1,13 +1,14 @@
 """`understudy feedback learned`: what became of corrections, and what changed since a day."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from feedback import assistants, learned, news, rechecks
 from feedback.database import reading
 from feedback.desk_tables import RecheckState
+from feedback.learned import Learned
 from feedback.printing import (
     AssistantOption,
     JsonOption,
@@ -44,17 +45,7 @@ def show(
         progress = rechecks.progress(session, owner)
         told = news.since(session, owner, author, when)
         found = learned.by_author(session, owner, author, state=state)
-    rows = [
-        {
-            "id": one.feedback.id,
-            "author": one.feedback.author,
-            "question": one.question if as_json else short(one.question),
-            "datasets": [dataset.name for dataset in one.datasets],
-            "adapters": [adapter.name for adapter in one.adapters],
-            "now": one.recheck.state if one.recheck else None,
-        }
-        for one in found
-    ]
+    rows = [row(one, whole=as_json) for one in found]
     if as_json:
         changed = {
             "lost": [each.feedback.id for each in told.lost],
@@ -67,3 +58,15 @@ def show(
     if progress:
         say(f"{progress.sentence}.")
     print_records(rows, False, "No corrections yet.")
+
+
+def row(one: Learned, whole: bool) -> dict[str, Any]:
+    """A correction with what became of it, for a table or, whole, for JSON."""
+    return {
+        "id": one.feedback.id,
+        "author": one.feedback.author,
+        "question": one.question if whole else short(one.question),
+        "datasets": [dataset.name for dataset in one.datasets],
+        "adapters": [adapter.name for adapter in one.adapters],
+        "now": one.recheck.state if one.recheck else None,
+    }

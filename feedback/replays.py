@@ -318,6 +318,18 @@ def _progress(session: Session, replay: Replay) -> tuple[int, int]:
 # What was said
 
 
+def between(
+    session: Session, assistant_id: str, adapter_id: str | None, against_id: str | None
+) -> list[Replay]:
+    """The replays of these two (None: the base model), oldest first."""
+    query = select(Replay).where(
+        Replay.assistant_id == assistant_id,
+        Replay.adapter_id == adapter_id,
+        Replay.against_id == against_id,
+    )
+    return list(session.exec(query.order_by(col(Replay.created_at), col(Replay.id))))
+
+
 def turns_of(session: Session, replay: Replay) -> list[Turn]:
     """Every turn with its place: those least alike first, then those without an answer."""
     rows = session.exec(

@@ -52,7 +52,7 @@ def list_tickets(
 
 
 def _row(ticket: Ticket, whole: bool) -> dict[str, Any]:
-    question = ticket.context[-1]["content"] if ticket.context else "(erased)"
+    question = tickets.question_of(ticket) or "(erased)"
     row = {
         "id": ticket.external_id,
         "topic": ticket.topic,

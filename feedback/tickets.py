@@ -39,6 +39,11 @@ def expected(name: str) -> Expects:
         raise Invalid(f"Found {name!r:.60}, expected one of {known}.") from None
 
 
+def question_of(ticket: Ticket) -> str:
+    """The customer's last words; empty once they were erased."""
+    return ticket.context[-1]["content"] if ticket.context else ""
+
+
 def create(
     session: Session,
     assistant: Assistant,
