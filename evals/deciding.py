@@ -50,12 +50,12 @@ def decide_on(
         return known
     gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
     ours, theirs = results.results(session, candidate), results.results(session, live)
+    if gate.metric == JUDGE:
+        ours, theirs = _judged(session, candidate, live, ours, theirs, settings.judge_model)
     if sealed:
         verdict = confirm(gate, ours, theirs, settings.bootstrap_samples)
         columns = _columns(verdict, more)
         return decisions.record(session, assistant, candidate, live, gate, **columns)
-    if gate.metric == JUDGE:
-        ours, theirs = _judged(session, candidate, live, ours, theirs)
     budget = looks.budget_of(session, assistant, gate)
     verdict = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples)
     columns = _columns(verdict, more)
@@ -104,9 +104,10 @@ def _judged(
     live: EvalRun,
     ours: list[TicketResult],
     theirs: list[TicketResult],
+    judge: str,
 ) -> tuple[list[TicketResult], list[TicketResult]]:
     """Both with the judge's preference; a ticket without a readable judgement stops the candidate."""
-    found = judgements_as_scores(session, candidate, live)
+    found = judgements_as_scores(session, candidate, live, judge)
     named = {
         one.ticket.external_id: found.get(one.ticket.id) for one in exams.answers(session, live)
     }

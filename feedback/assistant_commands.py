@@ -161,7 +161,8 @@ def set_topics(
     """What requests may be about. Conversations keep theirs, also one that is gone from the list."""
     with writing() as session:
         owner = assistants.get(session, name)
-        changed = _change(session, owner, by, topics=topics or [])
+        changed = assistants.change(session, owner, topics=topics or [])
+        _note(session, owner, by, changed)
     said = ", ".join(topics or []) or "no topics"
     say(f"{name}: {said}." if changed else "Nothing was different.")
 
@@ -186,7 +187,8 @@ def set_learning(
     with writing() as session:
         owner = assistants.get(session, name)
         wanted = {**owner.learning, **dict(_rule(each) for each in rules)}
-        changed = _change(session, owner, by, learning=wanted)
+        changed = assistants.change(session, owner, learning=wanted)
+        _note(session, owner, by, changed)
     say(f"{name}: {changed['learning'][1]}." if changed else "Nothing was different.")
 
 
@@ -210,20 +212,17 @@ def set_gate(
     with writing() as session:
         owner = assistants.get(session, name)
         given = dict(_rule(each, Gate, {"metric"}) for each in rules)
-        changed = _change(session, owner, by, gate={**owner.gate, **given})
+        changed = assistants.change(session, owner, gate={**owner.gate, **given})
+        _note(session, owner, by, changed)
     say(f"{name}: {changed['gate'][1]}." if changed else "Nothing was different.")
 
 
-def _change(
-    session: Session, owner: Assistant, by: str, **given: Any
-) -> dict[str, tuple[Any, Any]]:
-    """What changed, with the value before and after; each is in the audit log."""
-    changed = assistants.change(session, owner, **given)
+def _note(session: Session, owner: Assistant, by: str, changed: dict[str, tuple[Any, Any]]) -> None:
+    """Each change goes into the audit log with the value before and after."""
     for name, (before, after) in changed.items():
         told = {"before": before, "after": after, "by": by}
         subject = f"{owner.name}: {name}"
         audit.record(session, audit.here(), "assistant.change", subject, owner.id, **told)
-    return changed
 
 
 def _rule(
@@ -272,5 +271,6 @@ def set_swap(
     policy = SwapPolicy(move_after_minutes=move_after_minutes, leave_withdrawn=leave_withdrawn)
     with writing() as session:
         owner = assistants.get(session, name)
-        changed = _change(session, owner, by, swap=policy.model_dump())
+        changed = assistants.change(session, owner, swap=policy.model_dump())
+        _note(session, owner, by, changed)
     say(f"{name}: {policy.model_dump()}." if changed else "Nothing was different.")

@@ -11,7 +11,16 @@ from typer.testing import CliRunner
 
 from evals import commands, judging
 from evals.settings import EvalsSettings, evals_settings
-from feedback import audit, conversations, corrections, decisions, judgements
+from feedback import (
+    assistants,
+    audit,
+    conversations,
+    corrections,
+    decisions,
+    judgements,
+    tickets,
+)
+from feedback.assistants import Gate
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid, Unavailable
 from feedback.exam_tables import Choice, Judgement, Replay, ReplayTurn, Vote
@@ -69,6 +78,22 @@ def judge_all(room: Room, decision: Decision, told: EvalsSettings, **more: Any) 
             room.database, room.assistant, *runs_of(room, decision), settings=told, **more
         )
     )
+
+
+def test_where_the_judge_decides_it_also_speaks_on_the_sealed_tickets(
+    room: Room, door: ScriptedJudge
+) -> None:
+    room.add_tickets(6)
+    with writing(room.database) as session:
+        for ticket in tickets.every(session, room.assistant):
+            ticket.sealed = True
+        assistants.change(session, room.assistant, gate=Gate(metric="judge").model_dump())
+    candidate = room.publish("one")
+    room.engine.says[candidate.name] = reference_answer
+    room.settings = settings(door)
+    decision = examine(room, candidate, None, sealed=True)
+    assert decision.gain is not None, decision.reasons
+    assert decision.metric == "judge" and decision.tickets == 6
 
 
 def scores(room: Room, decision: Decision) -> dict[str, float]:
