@@ -8,7 +8,7 @@ factor is 1 on average or less, so the stake is too, and it reaches 1/alpha with
 alpha (Markov). Nothing is assumed of the gains but that customers are independent and that no score
 leaves its range: not how they are spread, skewed or tied. An interval by bootstrap or Student's t promises
 as much only for many tickets: where one answer in twenty is a disaster and the rest is a little better, t
-at 0.1 % passed 12 % of candidates that were no better (40 tickets; benchmarks/gate_years.py).
+at 0.1 % passed 14 % of candidates that were no better (40 tickets; benchmarks/gate_designs.py).
 
 Such a bet is an e-value (Vovk & Wang, "E-values: calibration, combination and applications", Annals of
 Statistics 49(3), 2021), betting on a bounded mean is Waudby-Smith & Ramdas ("Estimating means of bounded
@@ -17,7 +17,7 @@ alpha, which are known beforehand: sqrt(2 ln(1/alpha) / (n spread^2)) is what gr
 gain is just about findable. One fixed fraction makes the order of tickets of no account, and more gain
 anywhere is never less evidence. Bets that adapt as they go find a little more (STaR-bets, Voracek &
 Orabona, "STaR-Bets: Sequential Target-Recalculating Bets for Tighter Confidence Intervals", 2025: at 80
-tickets 72 % for 66 %), but there the order matters.
+tickets 72 % for 64 %), but there the order matters.
 """
 
 import math
