@@ -29,10 +29,10 @@ from benchmarks.candidates import KINDS, Array, Kind, Tickets
 from benchmarks.gate_plot import years_svg
 from evals import bootstrap
 from evals.gate import decide
-from evals.measures import METRICS
 from evals.pairs import TicketResult
 from evals.power import power
 from feedback.assistants import Gate
+from feedback.measures import METRICS
 from feedback.spending import part
 
 WEEKS, CUSTOMERS, PROMISE = 52, 60, 0.05

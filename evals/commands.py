@@ -26,7 +26,7 @@ from evals import (
 from evals.asking import Asking
 from evals.at_hand import with_engine
 from evals.settings import EvalsSettings, evals_settings
-from feedback import adapters, assistants, decisions, exams, looks
+from feedback import adapters, assistants, decisions, exams, looks, measures
 from feedback import tickets as exam_tickets
 from feedback.adapters import BASE
 from feedback.database import database, reading
@@ -188,8 +188,8 @@ def list_runs(
             "adapter": sat.name,
             "prompt": sat.prompt_version,
             "answered": f"{len(sat.answers) - sat.failed}/{sat.run.tickets}",
-            "chrF": render.number(sat.means[scores.CHRF]),
-            "log-prob": render.number(sat.means[scores.MEAN_LOGPROB]),
+            "chrF": render.number(sat.means[measures.CHRF]),
+            "log-prob": render.number(sat.means[measures.MEAN_LOGPROB]),
         }
         for sat in sats
     ]
@@ -332,7 +332,7 @@ def score(
         expects=expects,
     )
     for one in scores.every(scores.Subject(ticket, answer, known, desk, "No engine was asked.")):
-        if one.metric != scores.MEAN_LOGPROB:
+        if one.metric != measures.MEAN_LOGPROB:
             say(f"{one.metric}: {one.reason}")
 
 

@@ -6,11 +6,11 @@ Pure: it turns what report.py loaded into the record's shapes and decides nothin
 import math
 
 from evals import bootstrap, results
-from evals.measures import MEASURES
 from evals.record_shapes import Broken, Compared, Mark, Pair, Rules, Said, Statistics, Topic
 from evals.report import Pair as Answers
 from evals.report import Report, value_of
 from feedback.exams import Answered
+from feedback.measures import MEASURES
 from feedback.tickets import question_of
 
 PREFERENCES = {"judge": "judge's preference", "votes": "agents' votes"}

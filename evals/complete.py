@@ -1,9 +1,17 @@
 """Can anything be concluded from these results? Reasons why not, in sentences. Pure; the gate asks first."""
 
 from evals import bootstrap, evidence
-from evals.measures import METRICS
-from evals.pairs import DECIDING, NAMED, VOTES, TicketResult, is_number, least_share, named
+from evals.pairs import (
+    NAMED,
+    TicketResult,
+    decisive,
+    is_number,
+    least_share,
+    named,
+    paired,
+)
 from feedback.assistants import Gate
+from feedback.measures import METRICS, VOTES
 
 
 def incomplete(
@@ -16,9 +24,6 @@ def incomplete(
 
     `decided_elsewhere`: the metric that decides is not the exam's.
     """
-    if gate.metric not in DECIDING:
-        known = ", ".join(repr(metric) for metric in DECIDING)
-        return [f"The gate's metric is {gate.metric!r}; expected one of {known}."]
     if gate.metric == VOTES and not decided_elsewhere:
         return [
             "Agents' votes decide, and an exam has none: let them vote on a replay of this candidate, then "
@@ -26,7 +31,8 @@ def incomplete(
         ]
     if mismatch := _different_tickets(candidate, live):
         return [mismatch]
-    deciding = [] if decided_elsewhere else [gate.metric]
+    pairs = [] if decided_elsewhere else decisive(paired(candidate, live), gate.metric)
+    asked = {ours.ticket for ours, _ in pairs}
     doubts = []
     for who, results in (("the candidate", candidate), ("live", live)):
         if failed := [result for result in results if result.error is not None]:
@@ -34,8 +40,14 @@ def incomplete(
                 f"{named(failed)} got no answer from {who}; the first reason: {failed[0].error}"
             )
         answered = [result for result in results if result.error is None]
-        for metric in dict.fromkeys((*METRICS, *deciding, *gate.guardrails, *gate.zero_tolerance)):
-            if lacking := [each for each in answered if _lacks(gate, each, metric)]:
+        decides = [gate.metric] if pairs else []
+        for metric in dict.fromkeys((*METRICS, *decides, *gate.guardrails, *gate.zero_tolerance)):
+            always = metric in METRICS
+            if lacking := [
+                each
+                for each in answered
+                if _lacks(each, metric, always or (metric in decides and each.ticket in asked))
+            ]:
                 doubts.append(f"{named(lacking)} could not be scored by {metric} for {who}.")
     return doubts
 
@@ -62,12 +74,9 @@ def too_few(gate: Gate, results: list[TicketResult], alpha: float) -> list[str]:
     return [f"There are {len(results)} {asked}; {why}."]
 
 
-def _lacks(gate: Gate, result: TicketResult, metric: str) -> bool:
-    """Whether a score is missing that ought to be there, or is no number."""
-    must = metric in METRICS or (metric == gate.metric != VOTES and not result.probe)
-    if metric not in result.scores:
-        return must
-    return not is_number(result.scores[metric])
+def _lacks(result: TicketResult, metric: str, must: bool) -> bool:
+    """Whether a score is no number, or is missing where it `must` be there."""
+    return must if metric not in result.scores else not is_number(result.scores[metric])
 
 
 def _different_tickets(candidate: list[TicketResult], live: list[TicketResult]) -> str | None:

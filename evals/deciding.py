@@ -12,11 +12,9 @@ from evals import results
 from evals.gate import Verdict, confirm, decide
 from evals.judging import judgements_as_scores
 from evals.pairs import (
-    DECIDING,
-    JUDGE,
-    VOTES,
     Pairs,
     TicketResult,
+    decisive,
     least_share,
     paired,
     scored,
@@ -26,6 +24,7 @@ from evals.power import power
 from evals.settings import EvalsSettings
 from feedback import adapters, assistants, decisions, exams, looks
 from feedback.assistants import Gate
+from feedback.measures import DECIDING, JUDGE, VOTES
 from feedback.spending import Budget
 from feedback.tables import Assistant, Decision, EvalRun
 from feedback.votes import Voted
@@ -131,8 +130,7 @@ def _paid(gate: Gate, budget: Budget, verdict: Verdict, pairs: Pairs) -> dict[st
 
 def can_find(gate: Gate, pairs: Pairs, alpha: float) -> dict[str, Any]:
     """What these tickets can tell with such a chance, in the metric's unit where it has a range."""
-    asked = [both for both in pairs if not both[0].probe]
-    gains = shares(scored(asked, gate.metric), gate.metric)
+    gains = shares(scored(decisive(pairs, gate.metric), gate.metric), gate.metric)
     told = power(gains, alpha, least_share(gate.metric, gate.min_gain))
     full = DECIDING[gate.metric].full or 1.0
     smallest = told.smallest_gain

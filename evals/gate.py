@@ -21,10 +21,9 @@ from evals.by_topic import TopicGain, by_topic
 from evals.complete import incomplete, too_few
 from evals.guardrails import Guardrail, guardrails
 from evals.pairs import (
-    DECIDING,
-    VOTES,
     Pairs,
     TicketResult,
+    decisive,
     gains,
     least_share,
     paired,
@@ -33,6 +32,7 @@ from evals.pairs import (
 )
 from evals.vetoes import harms, vetoes
 from feedback.assistants import Gate
+from feedback.measures import DECIDING, VOTES
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def decide(
     both on other questions; then these decide, and the exam is for vetoes and guardrails.
     """
     every = paired(candidate, live)
-    pairs = [both for both in every if not both[0].probe] if votes is None else votes
+    pairs = decisive(every, gate.metric) if votes is None else votes
     doubts = incomplete(gate, candidate, live, votes is not None)
     doubts = doubts or too_few(gate, [ours for ours, _ in pairs], alpha)
     if doubts:
@@ -107,7 +107,7 @@ def confirm(
     (the interval must reach zero), nor do harm. It costs nothing: it can only refuse.
     """
     every = paired(candidate, live)
-    pairs = [both for both in every if not both[0].probe]
+    pairs = decisive(every, gate.metric)
     if doubts := incomplete(gate, candidate, live) or _one_customer(pairs):
         return Verdict(False, doubts, gate.metric, len(candidate))
     interval = _interval(gate, pairs, samples)
@@ -173,9 +173,16 @@ def _what(gate: Gate) -> str:
 def _staked(stake: float, alpha: float) -> str:
     """The evidence in words."""
     return (
-        f"a stake of 1 against it became {stake:,.3g}, and {1 / alpha:,.3g} is needed where one look in "
-        f"{1 / alpha:,.3g} may be wrong."
+        f"a stake of 1 against it became {_stake(stake)}, and {_stake(1 / alpha)} is needed where one look "
+        f"in {_stake(1 / alpha)} may be wrong."
     )
+
+
+def _stake(value: float) -> str:
+    """A stake as people read it: what a large one is exactly says nothing."""
+    if value >= 1_000_000:
+        return "more than a million"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _measured(gate: Gate, interval: Interval) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from evals import bootstrap
-from evals.measures import MEASURES
 from evals.pairs import Pairs, gains, score, scored
+from feedback.measures import MEASURES
 
 
 @dataclass(frozen=True)

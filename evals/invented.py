@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from evals import facts
 from evals.facts import Fact, Kind
-from evals.measures import INVENTED_FACTS, INVENTED_PRICES, LEAKED, Scored
+from evals.scored import Scored
+from feedback.measures import INVENTED_FACTS, INVENTED_PRICES, LEAKED
 from feedback.tables import Ticket
 
 LEAKS = (Kind.EMAIL, Kind.PHONE, Kind.PERSONAL)

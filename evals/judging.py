@@ -26,7 +26,7 @@ from feedback.tables import Assistant, EvalRun
 log = logging.getLogger(__name__)
 
 VALUES = {"candidate": 1.0, "tie": 0.5, "live": 0.0}
-"""The metric JUDGE (pairs.py), per ticket: whose answer is better."""
+"""The metric JUDGE (feedback/measures.py), per ticket: whose answer is better."""
 Progress = Callable[[int, int, float | None], None]
 """Told (done, total, eta_seconds) after each pair."""
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from evals import bootstrap
 from evals.bootstrap import Gains
-from evals.measures import CHRF, MEAN_LOGPROB
+from feedback.measures import DECIDING
 
-JUDGE, VOTES = "judge", "votes"
-"""Preferences: live's score is 1 less the candidate's."""
 NAMED = 5
 """How many tickets a sentence names before it counts the rest."""
 
@@ -38,26 +36,6 @@ Pairs = list[tuple[TicketResult, TicketResult]]
 """The candidate's result and live's, ticket by ticket."""
 
 
-@dataclass(frozen=True)
-class Deciding:
-    """A metric that a gate may decide by. More is better in each."""
-
-    title: str
-    """As sentences name it."""
-    full: float | None
-    """The range its values span; None: they are log-probabilities, which are taken as probabilities."""
-
-
-DECIDING = {
-    CHRF: Deciding("chrF", 100.0),
-    "rouge_l": Deciding("ROUGE-L", 100.0),
-    "similarity": Deciding("the likeness of meaning", 100.0),
-    MEAN_LOGPROB: Deciding("the mean log-probability of the reference", None),
-    JUDGE: Deciding("the judge's preference", 1.0),
-    VOTES: Deciding("the agents' preference", 1.0),
-}
-
-
 def paired(candidate: list[TicketResult], live: list[TicketResult]) -> Pairs:
     """Results of the same ticket side by side, in the order of the tickets' names."""
     theirs = {result.ticket: result for result in live}
@@ -71,6 +49,17 @@ def paired(candidate: list[TicketResult], live: list[TicketResult]) -> Pairs:
 def scored(pairs: Pairs, metric: str) -> Pairs:
     """The pairs of which both have a number for the metric."""
     return [both for both in pairs if all(is_number(each.scores.get(metric)) for each in both)]
+
+
+def decisive(pairs: Pairs, metric: str) -> Pairs:
+    """The pairs that the metric decides on: customers' questions to which it applies. How like the agent's
+    an answer is, for one, is asked of no question that a person was to take over.
+    """
+    return [
+        both
+        for both in pairs
+        if not both[0].probe and any(metric in result.scores for result in both)
+    ]
 
 
 def score(result: TicketResult, metric: str) -> float:

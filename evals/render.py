@@ -12,11 +12,11 @@ from rich.text import Text
 
 from evals import steadiness
 from evals.by_topic import TopicGain
-from evals.measures import CHRF, INVENTED_FACTS, LEAKED, MEAN_LOGPROB, MEASURES
-from evals.measures import MUST_NOT_SAY_BROKEN as FORBIDDEN
-from evals.measures import MUST_SAY_BROKEN as LEFT_OUT
 from evals.report import Pair, Report, Sat, sentence, value_of
 from feedback.confusion import Confusion
+from feedback.measures import CHRF, INVENTED_FACTS, LEAKED, MEAN_LOGPROB, MEASURES
+from feedback.measures import MUST_NOT_SAY_BROKEN as FORBIDDEN
+from feedback.measures import MUST_SAY_BROKEN as LEFT_OUT
 from feedback.spending import Budget
 from feedback.tickets import question_of
 

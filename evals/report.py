@@ -11,12 +11,11 @@ from sqlmodel import Session
 
 from evals import results
 from evals.by_topic import TopicGain, by_topic
-from evals.measures import CHRF, MEASURES
-from evals.pairs import DECIDING
 from feedback import exams
 from feedback.choices import Choices, choices
 from feedback.desk import desk_of
 from feedback.exams import Answered
+from feedback.measures import CHRF, DECIDING, MEASURES
 from feedback.tables import Assistant, Decision, EvalRun, Ticket
 from feedback.tickets import question_of
 

@@ -17,6 +17,7 @@ from sqlmodel import Session
 from evals import cache, facts, judging, knowledge, scores, steadiness
 from evals.asking import Asking, Question, in_pool, measured, reason
 from evals.deciding import decide_on
+from evals.scored import unscored
 from evals.scores import Subject
 from evals.settings import EvalsSettings, evals_settings
 from evals.steadiness import Said
@@ -27,6 +28,7 @@ from feedback.database import reading, writing
 from feedback.desk import desk_of
 from feedback.draws import drawn
 from feedback.errors import Conflict, UnderstudyError
+from feedback.measures import METRICS
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
@@ -323,7 +325,7 @@ class _Exam:
     def _scored(self, ticket: Ticket, outcome: Outcome) -> list[dict[str, Any]]:
         if outcome.error is not None:
             why = f"No answer: {outcome.error}"
-            return [asdict(scores.unscored(metric, why)) for metric in scores.METRICS]
+            return [asdict(unscored(metric, why)) for metric in METRICS]
         subject = Subject(
             ticket, outcome.text, self._knowledge, self._desk, outcome.likelihood, outcome.topic
         )

@@ -1,7 +1,7 @@
 """Scores of one answer: a value and the reason for it. Pure; run.py calls it, the gate weighs it.
 
-What each metric is called is in measures.py. No value means that the answer could not be scored, which
-the gate never takes for a pass.
+What each metric is called is in feedback/measures.py. No value means that the answer could not be scored,
+which the gate never takes for a pass.
 """
 
 import math
@@ -11,16 +11,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from evals import invented, language, likeness, refusals
-from evals.measures import (
+from evals.scored import Scored, listed, unscored
+from feedback.desk import Desk, side_taken
+from feedback.errors import Invalid
+from feedback.measures import (
     CHRF,
     HANDOVER_WRONG,
-    INVENTED_FACTS,
-    INVENTED_PRICES,
-    LEAKED,
     LENGTH_RATIO,
     MEAN_LOGPROB,
-    MEASURES,
-    METRICS,
     MUST_NOT_SAY_BROKEN,
     MUST_SAY_BROKEN,
     REFUSED,
@@ -29,38 +27,9 @@ from evals.measures import (
     TOPIC_WRONG,
     UNSAFE,
     WRONG_LANGUAGE,
-    Measure,
-    Scored,
-    listed,
-    unscored,
 )
-from feedback.desk import Desk, side_taken
-from feedback.errors import Invalid
 from feedback.tables import Expects, Ticket
 from feedback.tickets import question_of
-
-__all__ = [
-    "CHRF",
-    "HANDOVER_WRONG",
-    "INVENTED_FACTS",
-    "INVENTED_PRICES",
-    "LEAKED",
-    "LENGTH_RATIO",
-    "MEAN_LOGPROB",
-    "MEASURES",
-    "METRICS",
-    "MUST_NOT_SAY_BROKEN",
-    "MUST_SAY_BROKEN",
-    "REFUSED",
-    "ROUGE_L",
-    "SIMILARITY",
-    "TOPIC_WRONG",
-    "UNSAFE",
-    "WRONG_LANGUAGE",
-    "Measure",
-    "Scored",
-    "unscored",
-]
 
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _SINGLE_QUOTES = "\u2018\u2019\u201a\u201b\u2032\u00b4`"
@@ -98,7 +67,7 @@ class Subject:
 
 
 def every(subject: Subject) -> list[Scored]:
-    """All scores of one answer: one per metric of METRICS, and those of the others that apply to it."""
+    """All scores of one answer: the metrics that are always there, and those of the others that apply."""
     ticket, answer, likelihood = subject.ticket, subject.answer, subject.mean_logprob
     return [
         chrf(answer, ticket.reference),

@@ -1,14 +1,17 @@
 """Assistants and the versions of their prompts."""
 
 import re
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from sqlmodel import Session, col, select
 
 from feedback.conversations import check_name
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.learning import Learning
+from feedback.measures import DECIDING, GUARDING
 from feedback.tables import Assistant, Prompt
 from feedback.topics import by_reading
 
@@ -42,12 +45,26 @@ class Sampling(BaseModel):
     stop: list[str] = []
 
 
+def one_of(names: Collection[str]) -> Callable[[str], str]:
+    """A check that a setting names one of these: a name with a slip in it must not go unheeded."""
+
+    def check(name: str) -> str:
+        if name in names:
+            return name
+        known = ", ".join(repr(each) for each in names)
+        raise PydanticCustomError("unknown_name", "expected one of {known}", {"known": known})
+
+    return check
+
+
 class Gate(BaseModel):
     """What a candidate must show before it may go live."""
 
     model_config = ConfigDict(extra="forbid")
 
-    metric: str = Field("chrf", description="The score that decides.")
+    metric: Annotated[str, AfterValidator(one_of(DECIDING))] = Field(
+        "chrf", description="The score that decides."
+    )
     min_gain: float = Field(
         0.0,
         ge=0,
@@ -75,7 +92,9 @@ class Gate(BaseModel):
         "tries more gets ever smaller parts.",
     )
     budget_days: float = Field(365.0, gt=0, description="For how long that chance has to last.")
-    guardrails: dict[str, Annotated[float, Field(ge=0)]] = Field(
+    guardrails: dict[
+        Annotated[str, AfterValidator(one_of(GUARDING))], Annotated[float, Field(ge=0)]
+    ] = Field(
         GUARDRAILS,
         description="By how much other scores may be worse at most, each in its own unit: the interval must "
         "rule out more.",

@@ -35,6 +35,7 @@ from feedback.desk_tables import RecheckState
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
 from feedback.judgements import Tally
+from feedback.measures import DECIDING
 from feedback.tables import Adapter, Cycle, CycleState, Decision, Promotion, Ticket
 from service.console import charts, forms
 from service.console.charts import Bar
@@ -52,7 +53,6 @@ Topics = Annotated[list[str] | None, Form(max_length=1000)]
 Order = Literal["worse", "better"]
 
 PAGE = 20
-UNITS = {"chrf": "chrF", "mean_logprob": "log-probability"}
 RULES = ("must_say_broken", "must_not_say_broken")
 
 
@@ -304,7 +304,7 @@ def _picked(pairs: list[Pair], order: Order, rules: bool, topic: str) -> list[Pa
 
 
 def _verdict(session: Session, decision: Decision, pairs: list[Pair]) -> Verdict:
-    unit = UNITS.get(decision.metric, decision.metric)
+    unit = DECIDING[decision.metric].short
     _, theirs = decisions.runs_of(session, decision)
     measured = None
     if (

@@ -13,6 +13,7 @@ from feedback.database import reading, writing
 from feedback.desk import Day, Desk, check_desk, desk_of
 from feedback.errors import Invalid
 from feedback.learning import learning_of
+from feedback.measures import DECIDING
 from service.console import forms
 from service.console.differences import word_diff
 from service.console.pages import page
@@ -22,14 +23,6 @@ from service.permissions import OPERATORS
 router = APIRouter(prefix="/console/{assistant}/settings", include_in_schema=False)
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 Field = Annotated[str, Form()]
-METRICS = {
-    "chrf": "chrF against the agents' answers",
-    "rouge_l": "ROUGE-L against the agents' answers",
-    "similarity": "likeness of meaning to the agents' answers",
-    "mean_logprob": "log-probability of the agents' answers",
-    "judge": "the preference of a judging model",
-}
-"""What a gate may decide by, as the form calls it."""
 ALL = "all"
 """What stands in a field for a limit that does not hold."""
 
@@ -55,7 +48,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         prompts=versions,
         sampling=assistants.sampling_of(here.desk),
         gate=assistants.gate_of(here.desk),
-        metrics=METRICS,
+        metrics={name: metric.title for name, metric in DECIDING.items()},
         swap=assistants.swap_policy_of(here.desk),
         learning=learning_of(here.desk),
         desk=desk,
@@ -140,9 +133,6 @@ class GateForm(BaseModel):
 @router.post("/gate")
 def set_gate(request: Request, here: Operator, form: Annotated[GateForm, Form()]) -> Response:
     """What a candidate must show."""
-    if form.metric not in METRICS:
-        known = ", ".join(repr(metric) for metric in METRICS)
-        raise Invalid(f"Found the metric {form.metric!r}; expected one of {known}.")
     before = assistants.gate_of(here.desk).model_dump()
     return _change(request, here, gate={**before, **form.gate()})
 

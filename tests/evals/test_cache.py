@@ -6,6 +6,7 @@ import pytest
 from sqlmodel import col, select
 
 from evals import cache, run, scores
+from evals.scored import Scored
 from feedback import assistants, erasure, exams, tickets, whose_words
 from feedback.audit import Actor
 from feedback.database import reading, writing
@@ -61,7 +62,7 @@ def test_scores_are_worked_out_anew(room: Room, monkeypatch: pytest.MonkeyPatch)
     room.add_tickets(1)
     sit(room, None)
     monkeypatch.setattr(
-        scores, "every", lambda subject: [scores.Scored("chrf", float(len(subject.answer)), "New.")]
+        scores, "every", lambda subject: [Scored("chrf", float(len(subject.answer)), "New.")]
     )
     [[score]] = [list(each.items()) for each in scored(room, sit(room, None))]
     assert score == ("chrf", float(len(kept(room, sit(room, None))[0].text)))

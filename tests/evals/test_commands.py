@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from evals import commands
-from evals.measures import MEASURES
 from evals.settings import evals_settings
 from feedback import adapters
 from feedback.database import reading
 from feedback.errors import Invalid, NotFound, Unavailable
+from feedback.measures import MEASURES
 from service.settings import service_settings
 from tests.evals.conftest import ON_SQLITE, Room
 from tests.stand_in_engine import StandInEngine, stand_in_engine

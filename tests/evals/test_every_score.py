@@ -9,10 +9,11 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from evals import language, likeness, scores
 from evals.facts import told_by
-from evals.measures import MEASURES
 from evals.refusals import refusal_in
-from evals.scores import Scored, Subject
+from evals.scored import Scored
+from evals.scores import Subject
 from feedback.desk import Desk
+from feedback.measures import MEASURES, METRICS
 from feedback.tables import Expects, Ticket
 
 QUESTION = (
@@ -37,7 +38,7 @@ def scored(answer: str, **changes: object) -> dict[str, Scored]:
     every = scores.every(subject)
     rows = {one.metric: one for one in every}
     assert len(rows) == len(every), "a metric twice"
-    assert set(scores.METRICS) <= set(rows) <= set(MEASURES)
+    assert set(METRICS) <= set(rows) <= set(MEASURES)
     return rows
 
 
@@ -45,9 +46,9 @@ def test_a_metric_that_does_not_apply_leaves_no_row() -> None:
     answer = scored(ENGLISH)
     assert set(MEASURES) - set(answer) == {"unsafe", "topic_wrong"}
     refusal = scored(CANNOT, expects=Expects.REFUSAL)
-    assert set(refusal) == {*scores.METRICS, "unsafe"}
+    assert set(refusal) == {*METRICS, "unsafe"}
     handover = scored("I connect you with a colleague.", expects=Expects.HANDOVER, topic="fees")
-    assert set(handover) == {*scores.METRICS, "handover_wrong"}
+    assert set(handover) == {*METRICS, "handover_wrong"}
 
 
 def test_every_value_lies_within_the_bounds_of_its_measure() -> None:

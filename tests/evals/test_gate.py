@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from evals.by_topic import by_topic
 from evals.gate import Verdict, confirm
 from evals.gate import decide as decide_at
-from evals.measures import METRICS
 from evals.pairs import TicketResult
 from feedback.assistants import Gate
+from feedback.measures import METRICS
 
 SAMPLES = 1000
 ALPHA = 0.05
@@ -77,7 +78,40 @@ def test_a_gain_that_chance_would_bring_too_often_is_not_enough() -> None:
     verdict = decide_at(GATE, BETTER, LIVE, ALPHA / 52, SAMPLES)
     assert not verdict.promote
     [reason] = verdict.reasons
-    assert reason.endswith("and 1.04e+03 is needed where one look in 1.04e+03 may be wrong.")
+    assert reason.endswith("and 1,040 is needed where one look in 1,040 may be wrong.")
+
+
+def test_a_stake_too_large_to_mean_more_is_said_in_words() -> None:
+    sure = results([chrf + 35.0 for chrf in OFTEN]) * 8
+    many = [replace(one, ticket=f"t{n}", cluster=f"c{n}") for n, one in enumerate(sure)]
+    live = [
+        replace(one, ticket=f"t{n}", cluster=f"c{n}") for n, one in enumerate(results(OFTEN) * 8)
+    ]
+    [reason] = decide(GATE, many, live).reasons
+    assert "a stake of 1 against it became more than a million, and 20 is needed" in reason
+
+
+def test_a_score_that_a_question_does_not_have_decides_on_the_others() -> None:
+    """A person was to take over: nobody asks how like the agent's words the answer is."""
+    gate = Gate(metric="rouge_l", min_tickets=8)
+    ours, theirs = with_scores(BETTER, rouge_l=60.0), with_scores(LIVE, rouge_l=20.0)
+    handovers = [[replace(one, scores=LIVE[at].scores) for at, one in enumerate(side[:4])]
+                 for side in (ours, theirs)]  # fmt: skip
+    verdict = decide(gate, [*handovers[0], *ours[4:]], [*handovers[1], *theirs[4:]])
+    assert verdict.promote and verdict.tickets == 16
+    one_sided = decide(gate, [*handovers[0][:1], *ours[1:]], theirs)
+    assert not one_sided.promote
+    assert "Ticket 't00' could not be scored by rouge_l for the candidate." in one_sided.reasons
+    nowhere = decide(gate, BETTER, LIVE)
+    assert nowhere.reasons == ["There are 0 held-out tickets; the gate demands 8."]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"metric": "charm"}, {"guardrails": {"refusals": 0.1}}, {"guardrails": {"length_ratio": 0.1}}]
+)  # fmt: skip
+def test_a_setting_that_names_no_known_score_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="expected one of 'chrf', "):
+        Gate(**wrong)
 
 
 REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = [
@@ -109,11 +143,6 @@ REFUSALS: list[tuple[str, Gate, list[TicketResult], list[TicketResult], str]] = 
         "a ticket twice",
         GATE, [*BETTER, BETTER[0]], LIVE,
         "A ticket was answered more than once by the same side; each counts once.",
-    ),
-    (
-        "an unknown metric",
-        Gate(metric="charm", min_tickets=8), BETTER, LIVE,
-        "The gate's metric is 'charm'; expected one of 'chrf', 'rouge_l', ",
     ),
     (
         "an answer that failed",

@@ -3,10 +3,11 @@
 import pytest
 from sqlmodel import select
 
-from evals import results, scores
+from evals import results
 from feedback import assistants, exams, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict
+from feedback.measures import METRICS
 from feedback.tables import Decision, Score
 from tests.evals.conftest import Room, examine, reference_answer
 from tests.stand_in_engine import BASE
@@ -71,7 +72,7 @@ def test_an_exam_that_was_cut_off_goes_on_where_it_stopped(room: Room) -> None:
         assert len(exams.runs(session, room.assistant)) == 2
         rows = [(score.exam_answer_id, score.metric) for score in session.exec(select(Score))]
     assert len(rows) == len(set(rows))
-    assert sum(metric in scores.METRICS for _, metric in rows) == 48 * len(scores.METRICS)
+    assert sum(metric in METRICS for _, metric in rows) == 48 * len(METRICS)
 
     room.engine.asked.clear()
     assert examine(room, candidate, None, cycle_id=cycle_id).id == decision.id

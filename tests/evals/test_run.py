@@ -5,10 +5,11 @@ import math
 
 import pytest
 
-from evals import asking, results, run, scores
+from evals import asking, results, run
 from feedback import exams, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Unavailable
+from feedback.measures import METRICS
 from feedback.settings import feedback_settings
 from feedback.tables import EvalRun
 from service import answering
@@ -45,7 +46,7 @@ def test_every_ticket_is_answered_greedily_and_scored(room: Room) -> None:
     assert value(first, "must_say_broken") == value(first, "must_not_say_broken") == 0
     expected = [logprob(BASE, token) for token in tokens_of(first.ticket.reference)]
     assert value(first, "mean_logprob") == pytest.approx(sum(expected) / len(expected))
-    assert {score.metric for score in first.scores} >= set(scores.METRICS)
+    assert {score.metric for score in first.scores} >= set(METRICS)
     body = room.engine.asked[0]
     assert body["temperature"] == 0 and "seed" not in body and body["max_tokens"] == 64
     assert body["messages"][0] == {"role": "system", "content": "You are the shop."}

@@ -6,6 +6,7 @@ import pytest
 from sacrebleu import sentence_chrf
 
 from evals import scores
+from evals.scored import Scored
 
 
 def test_chrf_is_sacrebleus_and_says_what_it_compared() -> None:
@@ -60,10 +61,10 @@ def test_a_number_is_taken_whole(answer: str, phrase: str) -> None:
 
 def test_rules_count_what_is_broken_and_list_it() -> None:
     said = "You have 30 days, free of charge."
-    assert scores.must_say(said, ["40 days", "PINE-BACK", "you have"]) == scores.Scored(
+    assert scores.must_say(said, ["40 days", "PINE-BACK", "you have"]) == Scored(
         "must_say_broken", 2, "It does not say '40 days', 'PINE-BACK'."
     )
-    assert scores.must_not_say(said, ["30 days", "14 days"]) == scores.Scored(
+    assert scores.must_not_say(said, ["30 days", "14 days"]) == Scored(
         "must_not_say_broken", 1, "It says '30 days'."
     )
     assert scores.must_say(said, []).value == 0

@@ -1,6 +1,7 @@
 """Every metric by name: what it is called, its unit, which way is better. The one place that says so.
 
-scores.py measures by them, the gate and the pages read them here. Nothing is measured in this file.
+Nothing is measured in this file: exams measure by these names, the gate, its settings and the pages read
+them here.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ WRONG_LANGUAGE = "wrong_language"
 LENGTH_RATIO = "length_ratio"
 HANDOVER_WRONG = "handover_wrong"
 TOPIC_WRONG = "topic_wrong"
+JUDGE, VOTES = "judge", "votes"
+"""Preferences between two answers, so no figures of one: live's is 1 less the candidate's."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +77,26 @@ METRICS = tuple(metric for metric, measure in MEASURES.items() if measure.always
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One metric of one answer. No value: it could not be scored, and the reason says why."""
+class Deciding:
+    """A metric that a gate may decide by. More is better in each."""
 
-    metric: str
-    value: float | None
-    reason: str
-
-
-def unscored(metric: str, reason: str) -> Scored:
-    """A score that could not be had."""
-    return Scored(metric, None, reason)
+    title: str
+    """As sentences name it."""
+    short: str
+    """As it stands beside a figure."""
+    full: float | None
+    """The range its values span; None: they are log-probabilities, which are taken as probabilities."""
 
 
-def listed(things: list[str]) -> str:
-    """Things said in a reason, each in quotation marks."""
-    return ", ".join(repr(thing) for thing in things)
+DECIDING = {
+    CHRF: Deciding("chrF", "chrF", 100.0),
+    ROUGE_L: Deciding("ROUGE-L", "ROUGE-L", 100.0),
+    SIMILARITY: Deciding("the likeness of meaning", "similarity", 100.0),
+    MEAN_LOGPROB: Deciding("the mean log-probability of the reference", "log-probability", None),
+    JUDGE: Deciding("the judge's preference", "preference", 1.0),
+    VOTES: Deciding("the agents' preference", "preference", 1.0),
+}
+GUARDING = tuple(
+    metric for metric, measure in MEASURES.items() if measure.more_is_better is not None
+)
+"""What a guardrail may be about: of the others nobody can say which way is worse."""
