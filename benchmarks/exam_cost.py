@@ -44,7 +44,7 @@ from tests.engine_process import EngineProcess, running_engine
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "examples" / "puddle_and_pine"
 STAR = ROOT.parent / "shared" / "data" / "star_corrections_heldout.jsonl"
-OUT = ROOT / "benchmarks" / "results" / "2026-11-24-exam-cost.json"
+OUT = ROOT / "benchmarks" / "results" / "2026-12-01-exam-cost.json"
 ARMS = ("exam", "answers", "answers and scoring")
 
 

@@ -52,6 +52,17 @@ def incomplete(
     return doubts
 
 
+def spent(gate: Gate, alpha: float) -> list[str]:
+    """Why there can be no look now; empty when there can."""
+    if alpha > 0:
+        return []
+    return [
+        f"The chance of {gate.wrong_promotions:g} that a worse adapter passes within {gate.budget_days:g} "
+        "days is spent, so nothing may pass. Wait until a part comes back (`understudy evals budget`), or "
+        "accept a larger one (`wrong_promotions`)."
+    ]
+
+
 def too_few(gate: Gate, results: list[TicketResult], alpha: float) -> list[str]:
     """Why so few tickets cannot be enough; empty when they can."""
     least = least_share(gate.metric, gate.min_gain)

@@ -76,7 +76,8 @@ def decide_by_votes(
     """
     adapters.lock(session, assistant)
     gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
-    gate = gate.model_copy(update={"metric": VOTES, "min_gain": 0.0})
+    if gate.metric != VOTES:  # the margins are in the unit of another score
+        gate = gate.model_copy(update={"metric": VOTES, "min_gain": 0.0, "topic_margin": 0.0})
     ours, theirs = results.results(session, candidate), results.results(session, live)
     budget = looks.budget_of(session, assistant, gate)
     votes = _as_pairs(voted)
@@ -131,8 +132,9 @@ def _paid(gate: Gate, budget: Budget, verdict: Verdict, pairs: Pairs) -> dict[st
 def can_find(gate: Gate, pairs: Pairs, alpha: float) -> dict[str, Any]:
     """What these tickets can tell with such a chance, in the metric's unit where it has a range."""
     gains = shares(scored(decisive(pairs, gate.metric), gate.metric), gate.metric)
-    told = power(gains, alpha, least_share(gate.metric, gate.min_gain))
-    full = DECIDING[gate.metric].full or 1.0
+    decides = DECIDING[gate.metric]
+    told = power(gains, alpha, least_share(gate.metric, gate.min_gain), spread=decides.spread)
+    full = decides.full or 1.0
     smallest = told.smallest_gain
     return {
         "customers": told.customers,

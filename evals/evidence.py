@@ -27,15 +27,18 @@ import numpy as np
 from evals.bootstrap import Gains
 
 SPREAD = 0.25
-"""Standard deviation of gains, as a share of the score's range, at which the bet is aimed."""
+"""Standard deviation of gains, as a share of the score's range, at which the bet is aimed, unless another is
+known beforehand.
+"""
 MOST = 0.95
 """The largest share of the stake that one customer can lose: a single disaster must not end the game."""
 
 
-def stake(gains: Gains, alpha: float, least: float = 0.0) -> float:
+def stake(gains: Gains, alpha: float, least: float = 0.0, spread: float = SPREAD) -> float:
     """What a stake of 1 against "the mean gain is at most `least`" became.
 
     `gains`: one per customer, as a share of the score's range, so between -1 and 1; `least` likewise.
+    `spread`: the standard deviation that they are expected to have, said before they are seen.
     Raises ValueError for a gain outside, or an alpha that is no chance.
     """
     if not 0 < alpha < 1:
@@ -44,7 +47,7 @@ def stake(gains: Gains, alpha: float, least: float = 0.0) -> float:
         raise ValueError(f"found the gain {float(np.abs(gains).max())!r}, expected one up to 1")
     if not len(gains):
         return 1.0
-    logs = np.log1p(fraction(len(gains), alpha, least) * (gains - least))
+    logs = np.log1p(fraction(len(gains), alpha, least, spread) * (gains - least))
     return math.exp(min(float(logs.sum()), 700.0))
 
 
@@ -59,7 +62,7 @@ def fewest(alpha: float, least: float = 0.0) -> int:
     return math.ceil(math.log(1 / alpha) / most_a_step)
 
 
-def fraction(count: int, alpha: float, least: float = 0.0) -> float:
+def fraction(count: int, alpha: float, least: float = 0.0, spread: float = SPREAD) -> float:
     """The share of the stake that is bet on each of so many customers."""
-    aimed = math.sqrt(2 * math.log(1 / alpha) / (count * SPREAD**2))
+    aimed = math.sqrt(2 * math.log(1 / alpha) / (count * spread**2))
     return min(aimed, MOST / (1 + least))

@@ -18,7 +18,7 @@ from typing import Any
 from evals import bootstrap, evidence
 from evals.bootstrap import Interval
 from evals.by_topic import TopicGain, by_topic
-from evals.complete import incomplete, too_few
+from evals.complete import incomplete, spent, too_few
 from evals.guardrails import Guardrail, guardrails
 from evals.pairs import (
     Pairs,
@@ -32,7 +32,7 @@ from evals.pairs import (
 )
 from evals.vetoes import harms, vetoes
 from feedback.assistants import Gate
-from feedback.measures import DECIDING, VOTES
+from feedback.measures import CHRF, DECIDING, VOTES
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,15 @@ def decide(
     every = paired(candidate, live)
     pairs = decisive(every, gate.metric) if votes is None else votes
     doubts = incomplete(gate, candidate, live, votes is not None)
-    doubts = doubts or too_few(gate, [ours for ours, _ in pairs], alpha)
+    doubts = doubts or spent(gate, alpha) or too_few(gate, [ours for ours, _ in pairs], alpha)
     if doubts:
         return Verdict(False, doubts, gate.metric, len(candidate))
     interval = _interval(gate, pairs, samples)
     stake = evidence.stake(
-        shares(pairs, gate.metric), alpha, least_share(gate.metric, gate.min_gain)
+        shares(pairs, gate.metric),
+        alpha,
+        least_share(gate.metric, gate.min_gain),
+        DECIDING[gate.metric].spread,
     )
     rails = guardrails(gate.guardrails, every, gate.confidence, samples)
     topics = _topics(pairs, gate)
@@ -104,8 +107,11 @@ def confirm(
     """Whether sealed tickets, asked once it has passed, speak against a candidate.
 
     It has shown its gain already, so it need not show it again on fewer tickets: it must not be worse
-    (the interval must reach zero), nor do harm. It costs nothing: it can only refuse.
+    (the interval must reach zero), nor do harm. It costs nothing: it can only refuse. Where votes decide it
+    must not be worse by chrF, as nobody votes on sealed tickets.
     """
+    if gate.metric == VOTES:
+        gate = gate.model_copy(update={"metric": CHRF})
     every = paired(candidate, live)
     pairs = decisive(every, gate.metric)
     if doubts := incomplete(gate, candidate, live) or _one_customer(pairs):

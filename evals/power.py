@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import chdtri
 
 from evals.bootstrap import SEED, Gains
-from evals.evidence import fewest, fraction
+from evals.evidence import SPREAD, fewest, fraction
 
 SHARE = 0.8
 """A gain counts as found when it passes this often."""
@@ -39,23 +39,37 @@ class Power:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class _Bet:
+    """How the evidence will be weighed; see evidence.py."""
+
+    alpha: float
+    least: float
+    spread: float
+
+
 def power(
-    gains: Gains, alpha: float, least: float = 0.0, targets: Sequence[float] = (0.05, 0.1)
+    gains: Gains,
+    alpha: float,
+    least: float = 0.0,
+    targets: Sequence[float] = (0.05, 0.1),
+    spread: float = SPREAD,
 ) -> Power:
     """What as many customers as there are `gains` of can tell, and what smaller gains would take."""
-    count = len(gains)
+    count, bet = len(gains), _Bet(alpha, least, spread)
     findable = count >= fewest(alpha, least)
-    needed = {f"{100 * g:g}": _customers_for(gains, g, alpha, least, count) for g in targets}
-    return Power(count, alpha, _smallest(gains, count, alpha, least) if findable else None, needed)
+    needed = {f"{100 * g:g}": _customers_for(gains, g, count, bet) for g in targets}
+    return Power(count, alpha, _smallest(gains, count, bet) if findable else None, needed)
 
 
-def found(gains: Gains, gain: float, count: int, alpha: float, least: float = 0.0) -> float:
+def _found(gains: Gains, gain: float, count: int, bet: _Bet) -> float:
     """How often a true gain would pass with tickets of so many customers, spread as `gains` are."""
     rng = np.random.default_rng(SEED)
-    spread = (gains - gains.mean()) * _wider(len(gains))
-    drawn = np.clip(spread[rng.integers(len(spread), size=(DRAWS, count))] + gain, -1, 1)
-    grown = np.log1p(fraction(count, alpha, least) * (drawn - least)).sum(axis=1)
-    return float(np.mean(grown >= math.log(1 / alpha)))
+    around = (gains - gains.mean()) * _wider(len(gains))
+    drawn = np.clip(around[rng.integers(len(around), size=(DRAWS, count))] + gain, -1, 1)
+    share = fraction(count, bet.alpha, bet.least, bet.spread)
+    grown = np.log1p(share * (drawn - bet.least)).sum(axis=1)
+    return float(np.mean(grown >= math.log(1 / bet.alpha)))
 
 
 def _wider(count: int) -> float:
@@ -65,9 +79,9 @@ def _wider(count: int) -> float:
     return math.sqrt((count - 1) / float(chdtri(count - 1, 0.9)))
 
 
-def _smallest(gains: Gains, count: int, alpha: float, least: float) -> float | None:
-    enough = partial(_enough, gains, count=count, alpha=alpha, least=least)
-    low, high = least, 1.0
+def _smallest(gains: Gains, count: int, bet: _Bet) -> float | None:
+    enough = partial(_enough, gains, count=count, bet=bet)
+    low, high = bet.least, 1.0
     if not enough(high):
         return None
     for _ in range(STEPS):
@@ -76,19 +90,20 @@ def _smallest(gains: Gains, count: int, alpha: float, least: float) -> float | N
     return high
 
 
-def _customers_for(gains: Gains, gain: float, alpha: float, least: float, count: int) -> int | None:
-    if gain <= least:
+def _customers_for(gains: Gains, gain: float, count: int, bet: _Bet) -> int | None:
+    if gain <= bet.least:
         return None
-    low, high = fewest(alpha, least) - 1, max(count, fewest(alpha, least))
-    while not _enough(gains, gain, high, alpha, least):
+    fewest_ever = fewest(bet.alpha, bet.least)
+    low, high = fewest_ever - 1, max(count, fewest_ever)
+    while not _enough(gains, gain, high, bet):
         low, high = high, 2 * high
         if high > MOST_TICKETS:
             return None
     while high - low > max(1, high // 50):
         middle = (low + high) // 2
-        low, high = (low, middle) if _enough(gains, gain, middle, alpha, least) else (middle, high)
+        low, high = (low, middle) if _enough(gains, gain, middle, bet) else (middle, high)
     return high
 
 
-def _enough(gains: Gains, gain: float, count: int, alpha: float, least: float) -> bool:
-    return found(gains, gain, count, alpha, least) >= SHARE
+def _enough(gains: Gains, gain: float, count: int, bet: _Bet) -> bool:
+    return _found(gains, gain, count, bet) >= SHARE

@@ -44,55 +44,69 @@ def open_runs(
     sealed: bool = False,
     sampling: Mapping[str, Any] | None = None,
 ) -> list[EvalRun]:
-    """One run per adapter (None: the base model): the cycle's own where it has one, else a new one.
+    """One run per adapter (None: the base model): the cycle's own where it has them all, else new ones.
 
-    New ones begin at the same instant with the same prompt, so that they hold the same exam: the tickets
-    anybody may ask at any time, or else the sealed ones.
+    They begin at the same instant with the same prompt and sampling, so that they hold the same exam: the
+    tickets anybody may ask at any time, or else the sealed ones. Where what is live changed since the cycle's
+    exam began, both begin anew: one side's old run would compare prompts, not adapters.
     """
     for sitter in filter(None, sitters):
         adapters.check_usable(session, sitter)
+    if cycle_id and (begun := _runs_of_cycle(session, assistant, sitters, cycle_id, sealed)):
+        return begun
     prompt = assistants.prompt_in_force(session, assistant)
     most = None if sealed else assistants.gate_of(assistant).most_tickets
     started = now()
-    runs = []
-    for adapter in sitters:
-        run = None
-        if cycle_id:
-            run = _run_of_cycle(session, assistant, adapter, cycle_id, sealed)
-        if run is None:
-            run = EvalRun(
-                assistant_id=assistant.id,
-                cycle_id=cycle_id,
-                adapter_id=adapter.id if adapter else None,
-                prompt_id=prompt.id,
-                tickets=len(_tickets_at(session, assistant.id, started, sealed, most)),
-                sealed=sealed,
-                sampling=dict(sampling or {}),
-                created_at=started,
-            )
-            session.add(run)
-        runs.append(run)
+    tickets = len(_tickets_at(session, assistant.id, started, sealed, most))
+    runs = [
+        EvalRun(
+            assistant_id=assistant.id,
+            cycle_id=cycle_id,
+            adapter_id=adapter.id if adapter else None,
+            prompt_id=prompt.id,
+            tickets=tickets,
+            sealed=sealed,
+            sampling=dict(sampling or {}),
+            created_at=started,
+        )
+        for adapter in sitters
+    ]
+    session.add_all(runs)
     session.flush()
     return runs
 
 
-def _run_of_cycle(
-    session: Session, assistant: Assistant, adapter: Adapter | None, cycle_id: str, sealed: bool
-) -> EvalRun | None:
-    return session.exec(
+def _runs_of_cycle(
+    session: Session,
+    assistant: Assistant,
+    sitters: Sequence[Adapter | None],
+    cycle_id: str,
+    sealed: bool,
+) -> list[EvalRun] | None:
+    """The newest runs of a cycle that these sitters began together, in their order; None: there are none."""
+    found: dict[datetime, dict[str | None, EvalRun]] = {}
+    for run in session.exec(
         select(EvalRun)
         .where(
             EvalRun.assistant_id == assistant.id,
             EvalRun.cycle_id == cycle_id,
             EvalRun.sealed == sealed,
-            EvalRun.adapter_id == (adapter.id if adapter else None),
         )
         .order_by(col(EvalRun.created_at).desc(), col(EvalRun.id).desc())
-    ).first()
+    ):
+        found.setdefault(run.created_at, {})[run.adapter_id] = run
+    wanted = [adapter.id if adapter else None for adapter in sitters]
+    for together in found.values():
+        if set(wanted) <= set(together):
+            return [together[adapter_id] for adapter_id in wanted]
+    return None
 
 
 def tickets_of(session: Session, run: EvalRun) -> list[Ticket]:
-    """The exam's tickets in a fixed order: those held out when it began, whatever came since."""
+    """The exam's tickets in a fixed order: those held out when it began, whatever came since.
+
+    One whose words were erased meanwhile is asked no more.
+    """
     every = _tickets_at(session, run.assistant_id, run.created_at, run.sealed)
     if len(every) <= run.tickets:
         return every
@@ -147,8 +161,9 @@ def keep(
     mean_logprob: float | None = None,
     cache_key: str | None = None,
     cached: bool = False,
-) -> ExamAnswer:
-    """One answer with its scores; a ticket answered before keeps its first one.
+) -> ExamAnswer | None:
+    """One answer with its scores; a ticket answered before keeps its first one. None: the ticket's words
+    were erased while it was answered, and nothing of it is kept.
 
     `topic`: what the model chose as the question's, where it was asked. `cache_key` makes it one that
     later runs may take (`earlier`); `cached` says it was taken itself.
@@ -158,6 +173,8 @@ def keep(
     )
     if kept := session.exec(known).first():
         return kept
+    if _is_erased(session, ticket):
+        return None
     kept = ExamAnswer(
         eval_run_id=run.id,
         ticket_id=ticket.id,
@@ -176,6 +193,12 @@ def keep(
         session.add(Score(exam_answer_id=kept.id, **score))
     session.flush()
     return kept
+
+
+def _is_erased(session: Session, ticket: Ticket) -> bool:
+    """Whether an erasure was there first; one that comes now waits for this transaction to end."""
+    query = select(Ticket).where(Ticket.id == ticket.id).with_for_update(read=True)
+    return not session.exec(query.execution_options(populate_existing=True)).one().context
 
 
 def earlier(session: Session, assistant: Assistant, keys: Iterable[str]) -> dict[str, ExamAnswer]:

@@ -34,13 +34,14 @@ def budget_of(session: Session, assistant: Assistant, gate: Gate | None = None) 
         .group_by(col(Decision.promote))
     ).all()
     found = {promote: (count, float(spent or 0.0)) for promote, count, spent in rows}
-    refused, _ = found.get(False, (0, 0.0))
+    refused, spent = found.get(False, (0, 0.0))
     promoted, given_back = found.get(True, (0, 0.0))
     return Budget(
         gate.wrong_promotions,
         gate.candidates_planned,
         gate.budget_days,
         refused,
+        spent,
         promoted,
         given_back,
     )

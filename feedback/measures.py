@@ -86,6 +86,10 @@ class Deciding:
     """As it stands beside a figure."""
     full: float | None
     """The range its values span; None: they are log-probabilities, which are taken as probabilities."""
+    spread: float = 0.25
+    """The standard deviation that gains are expected to have, as a share of the range: what the bet of
+    evals/evidence.py is aimed at. Between two answers a preference is all or nothing.
+    """
 
 
 DECIDING = {
@@ -93,8 +97,8 @@ DECIDING = {
     ROUGE_L: Deciding("ROUGE-L", "ROUGE-L", 100.0),
     SIMILARITY: Deciding("the likeness of meaning", "similarity", 100.0),
     MEAN_LOGPROB: Deciding("the mean log-probability of the reference", "log-probability", None),
-    JUDGE: Deciding("the judge's preference", "preference", 1.0),
-    VOTES: Deciding("the agents' preference", "preference", 1.0),
+    JUDGE: Deciding("the judge's preference", "preference", 1.0, spread=1.0),
+    VOTES: Deciding("the agents' preference", "preference", 1.0, spread=1.0),
 }
 GUARDING = tuple(
     metric for metric, measure in MEASURES.items() if measure.more_is_better is not None

@@ -26,14 +26,11 @@ class Budget:
     days: float
     refused: int = 0
     """Looks within these days that led to no promotion."""
+    spent: float = 0.0
+    """What they were given, as the settings were then."""
     promoted: int = 0
     spent_on_promoted: float = 0.0
     """What those that led to a promotion had been given; they gave it back."""
-
-    @property
-    def spent(self) -> float:
-        """By the looks that led to no promotion."""
-        return sum(part(self.of, self.planned, number) for number in range(self.refused))
 
     @property
     def left(self) -> float:
@@ -42,8 +39,10 @@ class Budget:
 
     @property
     def next(self) -> float:
-        """The chance the next look is given."""
-        return part(self.of, self.planned, self.refused)
+        """The chance the next look is given: its part, and never more than half of what is left, whatever
+        was set when the others were given theirs. 0: nothing is left.
+        """
+        return min(part(self.of, self.planned, self.refused), self.left / 2)
 
     @property
     def expected_wrong(self) -> float:

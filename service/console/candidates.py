@@ -304,7 +304,8 @@ def _picked(pairs: list[Pair], order: Order, rules: bool, topic: str) -> list[Pa
 
 
 def _verdict(session: Session, decision: Decision, pairs: list[Pair]) -> Verdict:
-    unit = DECIDING[decision.metric].short
+    decides = DECIDING.get(decision.metric)  # of old decisions the metric may be gone
+    unit = decides.short if decides else decision.metric
     _, theirs = decisions.runs_of(session, decision)
     measured = None
     if (

@@ -410,9 +410,29 @@ def preferences(share: float, count: int = 40) -> list[tuple[TicketResult, Ticke
     ]
 
 
-def by_votes(ours: list[TicketResult], share: float) -> Verdict:
+def by_votes(ours: list[TicketResult], share: float, alpha: float = ALPHA, of: int = 40) -> Verdict:
     gate = Gate(metric="votes", min_tickets=8)
-    return decide_at(gate, ours, LIVE, ALPHA, SAMPLES, preferences(share))
+    return decide_at(gate, ours, LIVE, alpha, SAMPLES, preferences(share, of))
+
+
+@pytest.mark.parametrize(("share", "of"), [(0.8, 50), (0.7, 200), (0.65, 300)])
+def test_clear_wins_by_votes_pass_a_years_looks(share: float, of: int) -> None:
+    """A preference is all or nothing, so the bet must not stake nearly all on each."""
+    verdict = by_votes(LIVE, share, 0.05 / 52, of)
+    assert verdict.promote, verdict.reasons
+    assert not by_votes(LIVE, 0.5, 0.05 / 52, of).promote
+
+
+def test_sealed_tickets_confirm_by_chrf_where_votes_decide() -> None:
+    gate = Gate(metric="votes", min_tickets=8)
+    assert confirm(gate, BETTER, LIVE, SAMPLES).promote
+    assert not confirm(gate, LIVE, BETTER, SAMPLES).promote
+
+
+def test_without_a_chance_left_nothing_passes_and_no_look_is_taken() -> None:
+    verdict = decide_at(GATE, BETTER, LIVE, 0.0, SAMPLES)
+    assert not verdict.promote and verdict.alpha is None
+    assert "days is spent, so nothing may pass" in verdict.reasons[0]
 
 
 def test_votes_decide_and_the_exam_can_still_veto() -> None:

@@ -37,7 +37,18 @@ def test_refused_looks_spend_and_promoted_ones_give_back(session: Session, shop:
     found = looks.budget_of(session, shop)
     assert (found.refused, found.promoted) == (2, 1)
     assert found.spent_on_promoted == pytest.approx(0.0009)
-    assert found.left == pytest.approx(0.05 * 50 / 52)
+    assert found.left == pytest.approx(0.048)
+
+
+def test_a_plan_for_more_candidates_buys_no_second_year(session: Session, shop: Assistant) -> None:
+    """Nightly instead of weekly ones, said when the year's chance is nearly spent."""
+    for _ in range(49):
+        look(session, shop, promote=False)
+    found = looks.budget_of(session, shop, Gate(candidates_planned=365))
+    assert found.spent == pytest.approx(0.049)
+    assert found.left == pytest.approx(0.001)
+    assert found.next == pytest.approx(0.05 / 365)
+    assert looks.budget_of(session, shop, Gate(wrong_promotions=0.04)).next == 0
 
 
 def test_what_was_no_look_or_is_long_ago_costs_nothing(session: Session, shop: Assistant) -> None:
