@@ -86,7 +86,7 @@ def engine() -> None:
 @app.command()
 def service() -> None:
     """Start the service: the doors of customers, agents and operators."""
-    from evals.record_doors import DOORS
+    from evals.doors import DOORS
     from service import serve
     from service.settings import service_settings
 

@@ -23,7 +23,7 @@ import feedback.swap_tables  # noqa: E402
 import feedback.tables  # noqa: E402
 import feedback.trust_tables  # noqa: E402
 import understudy  # noqa: E402
-from evals.record_doors import DOORS  # noqa: E402
+from evals.doors import DOORS  # noqa: E402
 from evals.settings import EvalsSettings  # noqa: E402
 from feedback.settings import FeedbackSettings  # noqa: E402
 from service.app import create_app  # noqa: E402

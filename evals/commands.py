@@ -96,7 +96,8 @@ def sit(
     """Let one adapter sit the exam and print its mean scores.
 
     The engine must be running; the adapter is loaded and probed first, and customers go on being
-    answered. Nothing is decided or promoted.
+    answered. Nothing is decided or promoted, so nothing of the year's chance is paid for: whoever sits
+    many adapters and compares only the best of them promises more than the gate can keep.
     """
     with reading() as session:
         owner = assistants.only(session, assistant)
@@ -151,6 +152,38 @@ def compare(
     decision_id = with_engine(f"{_named(ours)} against {_named(theirs)}", call)
     show_decision(decision_id)
     say(f"All of it: understudy evals report {decision_id} --html report.html")
+
+
+@app.command(epilog=examples("understudy evals confirm --candidate shop-v3-1a2b3c4d"))
+def confirm(
+    candidate: Annotated[str, typer.Option(help="The adapter that has passed an exam or a vote.")],
+    against: Annotated[
+        str, typer.Option(help="What it is compared with: an adapter, 'base' or 'live'.")
+    ] = LIVE,
+    assistant: AssistantOption = None,
+) -> None:
+    """Ask a candidate that has passed the sealed tickets; cycles do so by themselves.
+
+    They can only speak against it, so it costs nothing of the year's chance. Nothing is promoted.
+    """
+    with reading() as session:
+        owner = assistants.only(session, assistant)
+        ours, theirs = _sitter(session, owner, candidate), _sitter(session, owner, against)
+        sealed = exam_tickets.sealed_asked(session, owner)
+    if not exam_tickets.can_confirm(sealed):
+        raise Invalid(
+            f"{len(sealed)} tickets are sealed, too few to ask; expected "
+            f"{exam_tickets.SEALED_LEAST} or more, from more than one customer."
+        )
+
+    async def call(swaps: HotSwap, progress: run.Progress) -> str:
+        decision = await run.examine(
+            swaps, database(), owner, ours, theirs, progress=progress, sealed=True
+        )
+        return decision.id
+
+    title = f"{_named(ours)} against {_named(theirs)}, sealed tickets"
+    show_decision(with_engine(title, call))
 
 
 @app.command(epilog=examples("understudy evals budget", "understudy evals budget --json"))

@@ -1,11 +1,14 @@
 """Two finished runs become a decision that is kept: the gate's verdict, paid for. Called by run.py.
 
-The assistant is locked meanwhile, so that two exams at once are not given the same part of the year's chance.
+The assistant is locked while it is stored, so that two exams at once are not given the same part of the
+year's chance.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
+from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
 from evals import results
@@ -24,14 +27,18 @@ from evals.power import power
 from evals.settings import EvalsSettings
 from feedback import adapters, assistants, decisions, exams, looks
 from feedback.assistants import Gate
+from feedback.database import reading, writing
 from feedback.measures import DECIDING, JUDGE, VOTES
 from feedback.spending import Budget
 from feedback.tables import Assistant, Decision, EvalRun
 from feedback.votes import Voted
 
+Verdicts = Callable[[Session, Gate, Budget], dict[str, Any]]
+"""Weighs what is stored: the decision's columns."""
+
 
 def decide_on(
-    session: Session,
+    database: Database,
     assistant: Assistant,
     candidate: EvalRun,
     live: EvalRun,
@@ -44,26 +51,21 @@ def decide_on(
     `sealed`: they were asked the sealed tickets, which confirm a candidate or do not, at no cost.
     `more`: what else its detail keeps.
     """
-    adapters.lock(session, assistant)
-    if known := decisions.on(session, candidate, live):
-        return known
-    gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
-    ours, theirs = results.results(session, candidate), results.results(session, live)
-    if gate.metric == JUDGE:
-        ours, theirs = _judged(session, candidate, live, ours, theirs, settings.judge_model)
-    if sealed:
-        verdict = confirm(gate, ours, theirs, settings.bootstrap_samples)
-        columns = _columns(verdict, more)
-        return decisions.record(session, assistant, candidate, live, gate, **columns)
-    budget = looks.budget_of(session, assistant, gate)
-    verdict = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples)
-    columns = _columns(verdict, more)
-    columns["detail"] |= _paid(gate, budget, verdict, paired(ours, theirs))
-    return decisions.record(session, assistant, candidate, live, gate, **columns)
+
+    def verdict(session: Session, gate: Gate, budget: Budget) -> dict[str, Any]:
+        ours, theirs = results.of_both(session, candidate, live)
+        if gate.metric == JUDGE:
+            ours, theirs = _judged(session, candidate, live, ours, theirs, settings.judge_model)
+        if sealed:
+            return _columns(confirm(gate, ours, theirs, settings.bootstrap_samples), more)
+        found = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples)
+        return _priced(gate, budget, found, paired(ours, theirs), more)
+
+    return _decided(database, assistant, candidate, live, verdict, once=True)
 
 
 def decide_by_votes(
-    session: Session,
+    database: Database,
     assistant: Assistant,
     candidate: EvalRun,
     live: EvalRun,
@@ -74,17 +76,63 @@ def decide_by_votes(
 
     The exam's vetoes and guardrails hold. It is a look of its own and is paid for.
     """
-    adapters.lock(session, assistant)
-    gate = assistants.gate_of(session.get_one(Assistant, assistant.id))
-    if gate.metric != VOTES:  # the margins are in the unit of another score
-        gate = gate.model_copy(update={"metric": VOTES, "min_gain": 0.0, "topic_margin": 0.0})
-    ours, theirs = results.results(session, candidate), results.results(session, live)
-    budget = looks.budget_of(session, assistant, gate)
     votes = _as_pairs(voted)
-    verdict = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples, votes)
-    columns = _columns(verdict, None)
-    columns["detail"] |= _paid(gate, budget, verdict, votes)
-    return decisions.record(session, assistant, candidate, live, gate, **columns)
+
+    def verdict(session: Session, gate: Gate, budget: Budget) -> dict[str, Any]:
+        ours, theirs = results.of_both(session, candidate, live)
+        found = decide(gate, ours, theirs, budget.next, settings.bootstrap_samples, votes)
+        return _priced(gate, budget, found, votes, None)
+
+    return _decided(database, assistant, candidate, live, verdict, gate_for=_by_votes)
+
+
+def _by_votes(gate: Gate) -> Gate:
+    if gate.metric == VOTES:
+        return gate
+    # its margins are in the unit of another score
+    return gate.model_copy(update={"metric": VOTES, "min_gain": 0.0, "topic_margin": 0.0})
+
+
+def _decided(
+    database: Database,
+    assistant: Assistant,
+    candidate: EvalRun,
+    live: EvalRun,
+    verdict: Verdicts,
+    once: bool = False,
+    gate_for: Callable[[Gate], Gate] = lambda gate: gate,
+) -> Decision:
+    """Weigh, then store, if the gate and what is left of the chance are still as they were.
+
+    Weighing takes a second, in which customers' questions must be stored: the lock is for storing alone.
+    """
+    while True:
+        with reading(database) as session:
+            if once and (known := decisions.on(session, candidate, live)):
+                return known
+            gate, budget = _price(session, assistant, gate_for)
+            columns = verdict(session, gate, budget)
+        with writing(database) as session:
+            adapters.lock(session, assistant)
+            if once and (known := decisions.on(session, candidate, live)):
+                return known
+            if _price(session, assistant, gate_for) == (gate, budget):
+                return decisions.record(session, assistant, candidate, live, gate, **columns)
+
+
+def _price(
+    session: Session, assistant: Assistant, gate_for: Callable[[Gate], Gate]
+) -> tuple[Gate, Budget]:
+    gate = gate_for(assistants.gate_of(session.get_one(Assistant, assistant.id)))
+    return gate, looks.budget_of(session, assistant, gate)
+
+
+def _priced(
+    gate: Gate, budget: Budget, verdict: Verdict, pairs: Pairs, more: dict[str, Any] | None
+) -> dict[str, Any]:
+    columns = _columns(verdict, more)
+    columns["detail"] |= _paid(gate, budget, verdict, pairs)
+    return columns
 
 
 def _as_pairs(voted: list[Voted]) -> Pairs:

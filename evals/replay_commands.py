@@ -10,11 +10,10 @@ from rich.panel import Panel
 from rich.text import Text
 from sqlmodel import Session
 
+from evals import by_votes
 from evals.at_hand import running_engines
-from evals.deciding import decide_by_votes
 from evals.replay import replay as do_replay
-from evals.settings import evals_settings
-from feedback import adapters, assistants, audit, decisions, replays, votes
+from feedback import adapters, assistants, audit, replays, votes
 from feedback.adapter_commands import By
 from feedback.audit import Actor
 from feedback.database import database, reading, writing
@@ -149,18 +148,10 @@ def decide(replay_id: ReplayId) -> None:
     The decision is kept and is a look of its own, so it spends its part of the year's chance. Nothing is
     promoted.
     """
-    with writing() as session:
+    with reading() as session:
         row = replays.get(session, replay_id)
-        owner = assistants.by_id(session, row.assistant_id)
-        exam = decisions.between(session, owner, row.adapter_id, row.against_id)
-        runs = decisions.runs_of(session, exam)
-        voted = votes.votes_as_results(session, row)
-        made = decide_by_votes(session, owner, *runs, voted, evals_settings())
-        name, _ = replays.names(session, row)
-        audit.record(
-            session, audit.here(), "replay.decide", name, owner.id, replay=row.id, decision=made.id
-        )
-    say(f"{name} {'may' if made.promote else 'may not'} go live. {' '.join(made.reasons)}")
+    made = by_votes.decide(database(), row, audit.here())
+    say(by_votes.sentence(database(), row, made))
     say(f"All of it: understudy evals report {made.id} --html report.html")
 
 

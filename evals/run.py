@@ -28,7 +28,7 @@ from feedback.database import reading, writing
 from feedback.desk import desk_of
 from feedback.draws import drawn
 from feedback.errors import Conflict, UnderstudyError
-from feedback.measures import METRICS
+from feedback.measures import METRICS, TOPIC_WRONG
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
@@ -143,12 +143,10 @@ async def examine(
     batching = await exam.steadiness()
     await judging.judge_if_set(database, assistant, ours, theirs, settings)
 
-    def store() -> Decision:
-        with writing(database) as session:
-            more = {"batching": batching} if batching else {}
-            return decide_on(session, assistant, ours, theirs, settings, sealed, more)
-
-    return await to_thread.run_sync(store)
+    more = {"batching": batching} if batching else {}
+    return await to_thread.run_sync(
+        decide_on, database, assistant, ours, theirs, settings, sealed, more
+    )
 
 
 class _Exam:
@@ -267,14 +265,20 @@ class _Exam:
     def _take(
         self, some: list[tuple[tuple[Sitting, Question], str]]
     ) -> list[tuple[Sitting, Question]]:
-        """In one transaction, so that nothing is taken that is being erased."""
-        with writing(self._database) as session:
+        """Scored before anything is locked: customers' questions are written meanwhile. What is erased in
+        between is not stored (`exams.keep`).
+        """
+        with reading(self._database) as session:
             known = exams.earlier(session, self._assistant, {key for _, key in some})
-            for (sitting, asked), key in some:
-                if earlier := known.get(key):
-                    outcome = Outcome.taken(earlier)
-                    scored = self._scored(asked.ticket, outcome)
-                    self._store(session, sitting, asked, outcome, scored)
+        outcomes = {key: Outcome.taken(earlier) for key, earlier in known.items()}
+        taken = [
+            (sitting, asked, outcomes[key], self._scored(asked.ticket, outcomes[key]))
+            for (sitting, asked), key in some
+            if key in outcomes
+        ]
+        with writing(self._database) as session:
+            for sitting, asked, outcome, scored in taken:
+                self._store(session, sitting, asked, outcome, scored)
         return [job for job, key in some if key not in known]
 
     def _key(self, asked: Question) -> str:
@@ -329,7 +333,10 @@ class _Exam:
         subject = Subject(
             ticket, outcome.text, self._knowledge, self._desk, outcome.likelihood, outcome.topic
         )
-        return [asdict(score) for score in scores.every(subject)]
+        scored = scores.every(subject)
+        if outcome.topic is None and ticket.topic in self._assistant.topics:
+            scored.append(unscored(TOPIC_WRONG, "The engine did not choose a topic."))
+        return [asdict(score) for score in scored]
 
     def _store(
         self,

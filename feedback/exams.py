@@ -108,10 +108,10 @@ def tickets_of(session: Session, run: EvalRun) -> list[Ticket]:
     One whose words were erased meanwhile is asked no more.
     """
     every = _tickets_at(session, run.assistant_id, run.created_at, run.sealed)
-    if len(every) <= run.tickets:
-        return every
-    probes = sum(ticket.origin == TicketOrigin.PROBE for ticket in every)
-    return _newest(every, run.tickets - probes)
+    if len(every) > run.tickets:
+        probes = sum(ticket.origin == TicketOrigin.PROBE for ticket in every)
+        every = _newest(every, run.tickets - probes)
+    return [ticket for ticket in every if ticket.context]
 
 
 def _tickets_at(

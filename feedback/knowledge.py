@@ -49,7 +49,7 @@ def _references(session: Session, assistant: Assistant) -> Iterator[Said]:
         query.execution_options(yield_per=1000)
     ):
         if policy not in gone:
-            yield Said(reference, customer if conversation else None)
+            yield Said(reference, (customer or conversation) if conversation else None)
 
 
 def _taught(session: Session, assistant: Assistant) -> Iterator[Said]:

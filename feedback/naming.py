@@ -42,9 +42,11 @@ def name(
 
 
 def name_by_bot(session: Session, conversation_id: str, topic: str) -> bool:
-    """Keep what the model chose, unless somebody has said something meanwhile or the talk is gone."""
+    """Keep what the model chose, unless somebody said something meanwhile, or the talk or topic is gone."""
     found = session.get(Conversation, conversation_id)
     if found is None or found.topic is not None:
+        return False
+    if topic not in session.get_one(Assistant, found.assistant_id).topics:
         return False
     name(session, found, topic, BOT)
     return True

@@ -1,11 +1,11 @@
 """Held-out tickets: the questions of the exam, with reference answers and rules."""
 
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from feedback import policies
 from feedback.conversations import check_text, customer_named
 from feedback.errors import Conflict, Invalid, NotFound
-from feedback.tables import Assistant, Expects, Ticket, TicketOrigin, now
+from feedback.tables import Assistant, Conversation, Expects, Ticket, TicketOrigin, now
 from feedback.transcript import ModelMessages
 
 ROLES = ("user", "assistant")
@@ -79,7 +79,9 @@ def create(
         must_say=must_say or [],
         must_not_say=must_not_say or [],
         topic=topic,
-        customer_id=customer_named(session, assistant, customer).id if customer else None,
+        customer_id=customer_named(session, assistant, customer).id
+        if customer
+        else _customer_of(session, conversation_id),
         conversation_id=conversation_id,
         feedback_id=feedback_id,
         sealed=sealed,
@@ -90,6 +92,12 @@ def create(
     session.add(ticket)
     session.flush()
     return ticket
+
+
+def _customer_of(session: Session, conversation_id: str | None) -> str | None:
+    """Whose talk a ticket is made from: what they say elsewhere must not teach either."""
+    talk = session.get(Conversation, conversation_id) if conversation_id else None
+    return talk.customer_id if talk else None
 
 
 def get(session: Session, assistant: Assistant, external_id: str) -> Ticket:
@@ -123,14 +131,23 @@ def every(session: Session, assistant: Assistant) -> list[Ticket]:
     )
 
 
-def sealed_in_force(session: Session, assistant: Assistant) -> int:
-    """How many tickets are asked only when an adapter is about to go live."""
-    query = select(func.count()).where(
-        Ticket.assistant_id == assistant.id,
-        col(Ticket.retired_at).is_(None),
-        col(Ticket.sealed).is_(True),
-    )
-    return session.exec(query).one()
+SEALED_LEAST = 6
+"""Fewer sealed tickets could not show that a candidate is worse."""
+
+
+def sealed_asked(session: Session, assistant: Assistant) -> list[Ticket]:
+    """The tickets that are asked only when an adapter is about to go live."""
+    return [ticket for ticket in in_exam(session, assistant) if ticket.sealed]
+
+
+def can_confirm(sealed: list[Ticket]) -> bool:
+    """Whether so many tickets of so many people can speak against a candidate."""
+    return len(sealed) >= SEALED_LEAST and len({cluster_of(ticket) for ticket in sealed}) > 1
+
+
+def cluster_of(ticket: Ticket) -> str:
+    """Tickets of one customer, or else of one conversation, hang together."""
+    return ticket.customer_id or ticket.conversation_id or ticket.id
 
 
 def held_out(session: Session, assistant: Assistant) -> list[Ticket]:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlmodel import Session
+
 from evals.run import examine
 from feedback import (
     adapters,
@@ -40,6 +42,7 @@ from feedback.tables import (
     Cycle,
     CycleState,
     DatasetKind,
+    Promotion,
     StageState,
 )
 from service.engine.embedded_model import base_model
@@ -71,8 +74,6 @@ REPORT_SECONDS = 0.5
 LOG_SECONDS = 3.0
 """The loss curve and the end of the log are written at most this often."""
 LOG_LINES = 40
-SEALED_LEAST = 6
-"""Fewer sealed tickets could not show that a candidate is worse."""
 
 Result = dict[str, Any]
 Report = Callable[..., None]
@@ -109,11 +110,18 @@ class Turn:
         sealed = self._stage("sealed_exam", lambda report: self._sealed_exam(adapter, report))
         if not sealed["promote"]:
             return CycleState.REFUSED, " ".join(sealed["reasons"])
-        if not self._assistant.auto_promote:
+        if not self._promotes_by_itself():
             return CycleState.AWAITING, f"{adapter} passed; an operator may promote it."
         promoted = self._stage("promote", lambda _: self._promote(adapter, exam["decision"]))
+        if promoted.get("left_to_people"):
+            return CycleState.AWAITING, promoted["reason"]
         state = CycleState.PROMOTED if promoted["promoted"] else CycleState.REFUSED
         return state, promoted["reason"]
+
+    def _promotes_by_itself(self) -> bool:
+        """As it is set now, not as it was when the cycle began hours ago."""
+        with reading() as session:
+            return session.get_one(Assistant, self._assistant.id).auto_promote
 
     def _stage(self, name: str, work: Callable[[Report], Result]) -> Result:
         """A stage's result: from the database when it is done already, else by doing it."""
@@ -285,9 +293,12 @@ class Turn:
     def _sealed_exam(self, adapter_name: str, report: Report) -> Result:
         """The seal is broken for a candidate that may go live, and for no other."""
         with reading() as session:
-            tickets_sealed = tickets.sealed_in_force(session, self._assistant)
-        if tickets_sealed < SEALED_LEAST:
-            why = f"{tickets_sealed} tickets are sealed, too few to ask (from {SEALED_LEAST} on)."
+            sealed = tickets.sealed_asked(session, self._assistant)
+        if not tickets.can_confirm(sealed):
+            why = (
+                f"{len(sealed)} tickets are sealed, too few to ask: {tickets.SEALED_LEAST} from more than "
+                "one customer are needed."
+            )
             return {"promote": True, "reasons": [why]}
         return self._exam(adapter_name, report, sealed=True)
 
@@ -338,18 +349,56 @@ class Turn:
         with writing() as session:
             adapter = adapters.get(session, adapter_name)
             reason = " ".join(decisions.get(session, decision_id).reasons)
-            live = adapters.live_adapter(session, self._assistant)
-            if live is not None and live.id == adapter.id:  # a crash lay between row and result
+            adapters.lock(session, self._assistant)
+            live = adapters.live(session, self._assistant)
+            if (
+                live is not None and live.adapter_id == adapter.id
+            ):  # a crash lay between row and result
                 return {"adapter": adapter_name, "promoted": True, "reason": reason}
             asked = promotions.waiting(session, self._assistant)
             if asked is None or asked.adapter_id != adapter.id:
+                if changed := self._changed_since(session, decision_id, live, asked):
+                    return {"adapter": adapter_name, "left_to_people": True, "reason": changed}
+                topics = (
+                    live.except_topics if live else ()
+                )  # what people left elsewhere stays there
                 asked = promotions.request(
-                    session, self._assistant, adapter, POLICY, reason, decision_id
+                    session,
+                    self._assistant,
+                    adapter,
+                    POLICY,
+                    reason,
+                    decision_id,
+                    except_topics=topics,
                 )
         ended = asyncio.run(self._see_through(asked.id))
         promoted = ended.state == RequestState.DONE
         why = reason if promoted else f"It did not go live: {ended.outcome}"
         return {"adapter": adapter_name, "promoted": promoted, "reason": why}
+
+    def _changed_since(
+        self,
+        session: Session,
+        decision_id: str,
+        live: Promotion | None,
+        asked: PromotionRequest | None,
+    ) -> str:
+        """Why a policy may not promote what an exam has passed; empty where it may.
+
+        The candidate was found better than what was live then, and what people ask for comes first.
+        """
+        _, theirs = decisions.runs_of(session, decisions.get(session, decision_id))
+        if asked is not None:
+            return (
+                f"It passed, but {asked.requested_by} has asked for another promotion meanwhile: "
+                "an operator may promote it."
+            )
+        if (live.adapter_id if live else None) != theirs.adapter_id:
+            return (
+                "It passed, but against what is live no longer: let it sit an exam against what is "
+                "(`understudy evals compare`); an operator may promote it."
+            )
+        return ""
 
     async def _see_through(self, request_id: str) -> PromotionRequest:
         async with asking_engines(database(), service_settings()) as swaps:

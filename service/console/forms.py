@@ -19,6 +19,8 @@ DONE = {
     "trial_started": "The trial has begun, and waits until an engine was seen to compute the candidate.",
     "trial_stopped": "The trial has ended. New conversations speak with what is live.",
     "replay_requested": "The replay is asked for; a loop takes it up within seconds.",
+    "votes_passed": "The votes speak for it: it may go live. The decision is below.",
+    "votes_refused": "The votes do not let it go live, for the reasons below.",
     "accepted": "The question is a ticket now, with your answer as its reference.",
     "dismissed": "The question will be no ticket.",
     "rolled_back": "Rolled back. New conversations speak with what was live before.",

@@ -32,7 +32,7 @@ def show(request: Request, here: OfStaff) -> HTMLResponse:
         every = looks.every(session, here.desk)
         wear = looks.wear(session, here.desk)
         asked = len(tickets.in_exam(session, here.desk))
-        sealed = tickets.sealed_in_force(session, here.desk)
+        sealed = len(tickets.sealed_asked(session, here.desk))
     return page(
         request,
         here,

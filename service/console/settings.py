@@ -23,6 +23,8 @@ from service.permissions import OPERATORS
 router = APIRouter(prefix="/console/{assistant}/settings", include_in_schema=False)
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
 Field = Annotated[str, Form()]
+HARMS = {"leaked": "Personal data given away", "invented_prices": "A price that stands nowhere"}
+"""What need not be tolerated even once, as the form calls it."""
 ALL = "all"
 """What stands in a field for a limit that does not hold."""
 
@@ -48,6 +50,7 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         prompts=versions,
         sampling=assistants.sampling_of(here.desk),
         gate=assistants.gate_of(here.desk),
+        harms=HARMS,
         metrics={name: metric.title for name, metric in DECIDING.items()},
         swap=assistants.swap_policy_of(here.desk),
         learning=learning_of(here.desk),
@@ -105,6 +108,9 @@ class GateForm(BaseModel):
     candidates_planned: str | None = None
     budget_days: str | None = None
     guardrails: str | None = None
+    zero_tolerance: list[str] = []
+    """Ticked boxes; `zero_tolerance_shown` says that there were any to tick."""
+    zero_tolerance_shown: str = ""
     topic_tickets: str | None = None
     topic_margin: str | None = None
 
@@ -127,6 +133,8 @@ class GateForm(BaseModel):
                 name: forms.number(margin, f"margin of {name}")
                 for name, margin in map(_named, forms.lines_of(text))
             }
+        if self.zero_tolerance_shown:
+            given["zero_tolerance"] = self.zero_tolerance
         return given
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from evals import page
-from evals.record_doors import DOORS
+from evals.doors import DOORS
 from service import widget_api
 from service.app import create_app
 from service.browsers import HEADERS, POLICY

@@ -102,6 +102,8 @@ def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop:
             "wrong_promotions_percent": "2",
             "guardrails": "refused: 0.2",
             "most_tickets": "all",
+            "zero_tolerance_shown": "yes",
+            "zero_tolerance": ["invented_prices"],
         },
         "loop": {"schedule_minutes": "720", "auto_promote": "yes"},
     }
@@ -114,6 +116,7 @@ def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop:
     gate = assistants.gate_of(owner)
     assert (gate.min_tickets, gate.wrong_promotions, gate.most_tickets) == (30, 0.02, None)
     assert gate.guardrails == {"refused": 0.2}
+    assert gate.zero_tolerance == ["invented_prices"], "the other box was not ticked"
     assert gate.candidates_planned == 52, "what the form does not send stays"
     assert (owner.schedule_minutes, owner.auto_promote) == (720, True)
     assert len(entries) == 4
@@ -131,6 +134,8 @@ def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop:
         ("gate", {"metric": "chrf", "min_gain": "0", "confidence": "0.9", "min_tickets": "2"}),
         ("gate", {"metric": "chrf", "wrong_promotions_percent": "200"}),
         ("gate", {"metric": "chrf", "guardrails": "refused"}),
+        ("gate", {"metric": "chrf", "guardrails": "refusals: 0.2"}),
+        ("gate", {"metric": "charm"}),
         ("loop", {"schedule_minutes": "0"}),
         ("desk", {**DESK, "timezone": "Mars/Olympus"}),
         ("desk", {**DESK, "hours_monday": "nine to five"}),

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from evals.record_doors import DOORS
+from evals.doors import DOORS
 from feedback import assistants, staff
 from feedback.database import writing
 from feedback.tables import Role
@@ -97,6 +97,7 @@ OF_OPERATORS = [
     "POST replays",
     "GET replays/{replay_id}",
     "GET replays/{replay_id}/export",
+    "POST replays/{replay_id}/decision",
     "GET trials",
     "GET trials/{trial_id}",
     "POST trials/{trial_id}/stop",

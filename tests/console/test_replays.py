@@ -6,7 +6,8 @@ import threading
 import httpx
 import pytest
 
-from feedback import api_keys, replays, staff, votes
+from feedback import adapters, api_keys, decisions, exams, replays, staff, votes
+from feedback.assistants import Gate
 from feedback.database import reading, writing
 from feedback.exam_tables import Choice, ReplayTurn
 from feedback.tables import Role
@@ -14,6 +15,7 @@ from service.settings import service_settings
 from tests.console.agents import acts, talked
 from tests.console.conftest import hire
 from tests.console.replayed import SAID, names_of, replayed, voted
+from tests.console.trained import shop_of
 from tests.service.conftest import Shop
 from training import replaying
 
@@ -184,3 +186,28 @@ def test_a_personal_key_votes_over_the_api_and_hears_the_sides_at_the_end(shop: 
             assert (told.json()["mine"] is None) == (pair["left"] > 1)
         assert client.post(path, json={"choice": "first"}).status_code == 409
         assert client.get(f"/v1/replays/{replay.id}").status_code == 403
+
+
+def test_an_operator_lets_the_votes_decide_and_agents_cannot(
+    olga: httpx.Client, mara: httpx.Client, shop: Shop
+) -> None:
+    replay = replayed(shop)
+    path = f"/console/shop/replays/{replay.id}"
+    voted(shop, replay, "mara@example.com", OURS, OURS)
+    assert "Let the votes decide" in olga.get(path).text
+    alone = olga.post(f"{path}/decision")
+    assert alone.status_code == 404 and "have sat no exam together" in alone.text
+    with writing(shop.database) as session:
+        owner = shop_of(session)
+        candidate = adapters.by_id(session, replay.adapter_id)
+        ours, theirs = exams.open_runs(session, owner, [candidate, None], None)
+        for run in (ours, theirs):
+            exams.finish(session, run)
+        decisions.record(
+            session, owner, ours, theirs, Gate(), promote=False, reasons=["Too few."], metric="chrf",
+            tickets=0,
+        )  # fmt: skip
+    decided = olga.post(f"{path}/decision")
+    assert "The votes do not let it go live" in decided.text
+    assert mara.post(f"{path}/decision").status_code == 403
+    assert "replay.decide" in acts(shop)

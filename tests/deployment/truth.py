@@ -4,7 +4,7 @@ import typer
 from typer.core import TyperGroup
 
 import understudy
-from evals.record_doors import DOORS
+from evals.doors import DOORS
 from evals.settings import EvalsSettings
 from feedback.database import connect
 from feedback.settings import FeedbackSettings, PackageSettings

@@ -70,6 +70,10 @@ def test_votes_decide_with_the_exam_s_rules_and_are_paid_for(
     told = command("replay", "decide", listed["id"])
     assert "may not go live. There are 0" in told, "nobody has voted"
     assert len(as_json("decisions", "list")) == 2
+    with reading() as session:
+        assert [each.act for each in audit.every(session)].count("replay.decide") == 1
+    with pytest.raises(Invalid, match="0 tickets are sealed, too few to ask"):
+        command("confirm", "--candidate", listed["adapter"], "--against", "base")
 
 
 @ON_SQLITE

@@ -4,11 +4,12 @@ import pytest
 from sqlmodel import select
 
 from evals import results
-from feedback import assistants, exams, tickets
+from feedback import assistants, erasure, exams, tickets, whose_words
+from feedback.audit import Actor
 from feedback.database import reading, writing
 from feedback.errors import Conflict
 from feedback.measures import METRICS
-from feedback.tables import Decision, Score
+from feedback.tables import Decision, ExamAnswer, Score
 from tests.evals.conftest import Room, examine, reference_answer
 from tests.stand_in_engine import BASE
 
@@ -77,3 +78,51 @@ def test_an_exam_that_was_cut_off_goes_on_where_it_stopped(room: Room) -> None:
     room.engine.asked.clear()
     assert examine(room, candidate, None, cycle_id=cycle_id).id == decision.id
     assert room.engine.asked == [], "a finished exam is not sat again"
+
+
+def test_an_exam_begins_anew_for_both_when_live_has_changed(room: Room) -> None:
+    """Else one side would answer under the old prompt and the other under the new one."""
+    room.add_tickets(24)
+    candidate, before, cycle_id = room.publish("good"), room.publish("old"), room.cycle_id()
+    room.engine.says[candidate.name] = reference_answer
+
+    def cut(done: int, total: int, eta_seconds: float | None) -> None:
+        if done == 20:
+            raise Cut
+
+    with pytest.raises(Cut):
+        examine(room, candidate, before, cycle_id=cycle_id, progress=cut)
+    with writing(room.database) as session:
+        assistants.set_prompt(session, room.assistant, "You are new.", "test")
+    room.add_tickets(1, first=90)
+    decision = examine(room, candidate, None, cycle_id=cycle_id)
+    with reading(room.database) as session:
+        ours, theirs = (
+            exams.get_run(session, each)
+            for each in (decision.candidate_run_id, decision.live_run_id)
+        )
+        assert (ours.prompt_id, ours.created_at) == (theirs.prompt_id, theirs.created_at)
+        assert exams.prompt_version(session, ours) == 2
+    assert decision.tickets == 25
+
+
+def test_words_that_are_erased_during_an_exam_are_not_kept_and_refuse_nobody(room: Room) -> None:
+    room.add_tickets(24)
+    candidate, cycle_id = room.publish("good"), room.cycle_id()
+    room.engine.says[candidate.name] = reference_answer
+
+    def erase(done: int, total: int, eta_seconds: float | None) -> None:
+        if done == 5:
+            with writing(room.database) as session:
+                for name in ("customer 1", "customer 24"):
+                    who = whose_words.of_customer(session, room.assistant, name)
+                    erasure.erase(session, room.assistant, who, Actor("olga", "operator"), "Asked.")
+            raise Cut
+
+    with pytest.raises(Cut):
+        examine(room, candidate, None, cycle_id=cycle_id, progress=erase)
+    decision = examine(room, candidate, None, cycle_id=cycle_id)
+    assert decision.promote and decision.tickets == 22
+    with reading(room.database) as session:
+        told = [answer.text for answer in session.exec(select(ExamAnswer))]
+    assert not any(text.startswith("You have 34 days") for text in told)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from evals import report
 from feedback import assistants, exams
+from feedback.assistants import Gate
 from feedback.database import reading, writing
 from feedback.errors import Unavailable
 from feedback.tables import Assistant, EvalRun
-from tests.evals.conftest import ON_SQLITE, Room, sit
+from tests.evals.conftest import ON_SQLITE, Room, examine, reference_answer, sit
 
 pytestmark = ON_SQLITE
 
@@ -78,3 +79,20 @@ def test_a_runs_report_has_the_matrix(room: Room) -> None:
     assert found["accuracy"] == 2 / 3
     assert told["choices"]["handovers"] is None
     assert [each["chosen_topic"] for each in told["answers"]] == ["returns"] * 3
+
+
+def test_a_topic_that_could_not_be_chosen_has_no_value_and_passes_no_guardrail(room: Room) -> None:
+    def refuses(question: str, choices: object) -> str:
+        raise Unavailable("no grammar here", 1)
+
+    room.add_tickets(24)
+    give_topics(room, "returns", "fees")
+    with writing(room.database) as session:
+        gate = Gate(guardrails={"topic_wrong": 0.05})
+        assistants.change(session, room.assistant, gate=gate.model_dump())
+    candidate = room.publish("good")
+    room.engine.says[candidate.name] = reference_answer
+    room.engine.chooses = refuses
+    decision = examine(room, candidate, None)
+    assert not decision.promote
+    assert "could not be scored by topic_wrong for the candidate." in decision.reasons[0]

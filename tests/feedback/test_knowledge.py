@@ -4,8 +4,8 @@ from sqlmodel import Session
 
 from feedback import knowledge, policies, probes, tickets
 from feedback.corrections import withdraw
-from feedback.tables import Assistant
-from tests.feedback.said import NIGHT, SHOES, corrected
+from feedback.tables import Assistant, Conversation
+from tests.feedback.said import NIGHT, SHOES, answered, corrected
 
 
 def said(session: Session, assistant: Assistant) -> set[str]:
@@ -42,3 +42,25 @@ def test_to_whom_it_was_said_is_told(assistant: Assistant, session: Session) -> 
     corrected(session, assistant, SHOES, "In size 39, yes.", "wren")
     [word] = [each for each in knowledge.texts(session, assistant) if each.to is not None]
     assert word.text == "In size 39, yes."
+
+
+def test_what_a_talk_without_a_name_was_told_is_that_talks(
+    assistant: Assistant, session: Session
+) -> None:
+    """An incident's ticket may quote an address; whoever is told it besides is told somebody's."""
+    _, answer = answered(session, assistant, NIGHT, "I do not know.", customer=None)
+    context = [{"role": "user", "content": NIGHT}]
+    told = "I wrote to ada@example.com."
+    talk = answer.conversation_id
+    tickets.create(session, assistant, "t1", context, told, conversation_id=talk)
+    [word] = [each for each in knowledge.texts(session, assistant) if each.text == told]
+    assert word.to == talk
+
+
+def test_a_ticket_made_from_a_talk_is_its_customers(assistant: Assistant, session: Session) -> None:
+    """So that what they say elsewhere does not teach, and their tickets count once."""
+    _, answer = answered(session, assistant, NIGHT, "I do not know.", customer="wren")
+    talk = session.get_one(Conversation, answer.conversation_id)
+    context = [{"role": "user", "content": NIGHT}]
+    made = tickets.create(session, assistant, "t1", context, "Air it.", conversation_id=talk.id)
+    assert made.customer_id == talk.customer_id is not None

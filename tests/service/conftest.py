@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from evals.record_doors import DOORS
+from evals.doors import DOORS
 from feedback import adapters, api_keys, assistants
 from feedback.assistants import Sampling
 from feedback.database import connect, writing

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from evals.record_doors import DOORS
+from evals.doors import DOORS
 from feedback.tables import Role
 from service.app import create_app
 from service.permissions import Allow
@@ -60,6 +60,7 @@ EXPECTED = {
     "POST /v1/replays": OPERATORS,
     "GET /v1/replays/{replay_id}": OPERATORS,
     "GET /v1/replays/{replay_id}/turns": OPERATORS,
+    "POST /v1/replays/{replay_id}/decision": OPERATORS,
     "GET /v1/replays/{replay_id}/pairs/next": STAFF,
     "POST /v1/replay-turns/{turn_id}/votes": STAFF,
     "GET /v1/trials": STAFF,

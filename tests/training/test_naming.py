@@ -136,3 +136,29 @@ def test_topics_that_cannot_be_told_apart_or_kept_are_refused(
 ) -> None:
     with writing(database_engine) as session, pytest.raises(Invalid):
         assistants.change(session, shop, topics=topics)
+
+
+def test_a_talk_that_the_engine_refuses_keeps_no_other_from_its_name(
+    database_engine: Engine, shop: Assistant
+) -> None:
+    long = judged(database_engine, shop, "A very long talk.")
+    back = judged(database_engine, shop, "May I send it back?")
+
+    def refuses_one(question: str, choices: Sequence[str]) -> str:
+        if "very long" in question:
+            raise Invalid("The engine says: too long.")
+        return choices[0]
+
+    engine = FakeEngine()
+    engine.chooses = refuses_one
+    named, left, _ = run(database_engine, shop, engine)
+    assert (named, left) == (1, "1 could not be asked about; the engine refused them.")
+    assert topic_of(database_engine, back) == ("returns", BOT)
+    assert topic_of(database_engine, long) == (None, None)
+
+
+def test_a_topic_that_is_gone_by_then_is_not_kept(database_engine: Engine, shop: Assistant) -> None:
+    talk = judged(database_engine, shop, "May I send it back?")
+    with writing(database_engine) as session:
+        assert not naming.name_by_bot(session, talk, "weather")
+    assert topic_of(database_engine, talk) == (None, None)
