@@ -39,6 +39,7 @@ from feedback.tables import (
     Cycle,
     Dataset,
     DatasetItem,
+    Decision,
     ExamAnswer,
     Feedback,
     ItemSource,
@@ -248,6 +249,7 @@ class _Taken:
 
     def _empty_tickets(self, tickets: list[Ticket]) -> None:
         """A ticket leaves the exam without its text; decisions rest on the scores, which stay as numbers."""
+        self.texts |= self._quoted(tickets)
         for ticket in tickets:
             self.texts |= {turn.get("content", "") for turn in ticket.context}
             self.texts |= {ticket.reference, *ticket.must_say, *ticket.must_not_say}
@@ -262,6 +264,25 @@ class _Taken:
         self._session.flush()
         for some in in_batches((ticket.id for ticket in tickets), AT_ONCE):
             self._empty_answers(some)
+
+    def _quoted(self, tickets: Sequence[Ticket]) -> set[str]:
+        """Sentences of decisions about one of these tickets: they may quote a rule of it, however short."""
+        found: set[str] = set()
+        for some in in_batches(tickets, AT_ONCE):
+            ids = [ticket.id for ticket in some]
+            runs = select(ExamAnswer.eval_run_id).where(col(ExamAnswer.ticket_id).in_(ids))
+            begun = tuple(f"On ticket {ticket.external_id!r} " for ticket in some)
+            for reasons, detail in self._session.exec(
+                select(Decision.reasons, Decision.detail).where(
+                    col(Decision.candidate_run_id).in_(runs)
+                )
+            ):
+                found |= {
+                    sentence
+                    for sentence in (*reasons, *detail.get("vetoes", []))
+                    if sentence.startswith(begun)
+                }
+        return found
 
     def _empty_answers(self, tickets: Sequence[str]) -> None:
         session = self._session

@@ -136,6 +136,29 @@ def test_what_a_judge_said_of_their_ticket_goes_and_of_others_stays(
     assert row.certificate["removed"]["judgement"] == 1
 
 
+def test_a_rule_too_short_to_be_looked_for_goes_with_the_sentence_that_quotes_it(
+    database_engine: Engine, shop: Shop
+) -> None:
+    """ "Rosa-Luxemburg-Str. 5" is 21 characters."""
+    with writing(database_engine) as session:
+        [decision] = session.exec(select(Decision))
+        [mine] = [
+            ticket
+            for ticket in session.exec(select(Ticket))
+            if ticket.external_id != "hats" and ticket.conversation_id
+        ]
+        about = f"On ticket {mine.external_id!r} the candidate says"
+        told = f"{about} 'Rosa-Luxemburg-Str. 5', which it must not; live did not."
+        decision.reasons = [told, "On ticket 'hats' it is fine."]
+        decision.detail = {"vetoes": [told]}
+        session.add(decision)
+    erased(database_engine, shop)
+    with reading(database_engine) as session:
+        [decision] = session.exec(select(Decision))
+        assert decision.reasons == ["(erased)", "On ticket 'hats' it is fine."]
+        assert texts_with(session, "Rosa-Luxemburg") == []
+
+
 def test_everybody_else_keeps_every_word(database_engine: Engine, shop: Shop) -> None:
     def words() -> list[tuple[str, ...]]:
         with reading(database_engine) as session:
