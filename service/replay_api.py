@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from feedback import adapters, audit, replays, votes
 from feedback.database import reading, writing
-from feedback.errors import NotFound
+from feedback.errors import Invalid, NotFound
 from feedback.exam_tables import Replay, ReplayTurn
 from service.operator_api import adapter_for
 from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for, person_of
@@ -37,8 +37,12 @@ def request_replay(request: Request, new: NewReplay, caller: Operator) -> Replay
     """
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        named = new.adapter and new.adapter != adapters.BASE
-        adapter = adapter_for(session, caller, str(new.adapter)) if named else None
+        if new.adapter == adapters.BASE:
+            raise Invalid(
+                f"Found {new.adapter!r} as the candidate; expected an adapter's name. A replay compares "
+                "an adapter with what is live."
+            )
+        adapter = adapter_for(session, caller, new.adapter) if new.adapter else None
         row = replays.request(session, owner, caller.name, adapter, new.days, new.turns)
         names = replays.names(session, row)
         actor = caller.actor(owner.id)
