@@ -72,14 +72,19 @@ def read_replay(request: Request, replay_id: str, caller: Operator) -> ReplayFig
 
 @router.get("/replays/{replay_id}/turns")
 def read_turns(request: Request, replay_id: str, caller: Operator) -> list[TurnOut]:
-    """Every replayed answer with both sides, those least alike first."""
-    with reading(request.app.state.database) as session:
-        return turns_out(session, _replay(session, caller, replay_id))
+    """Every replayed answer with both sides, those least alike first.
+
+    Whoever reads them before voting on every pair is kept, and cannot vote on this replay any more.
+    """
+    with writing(request.app.state.database) as session:
+        row = _replay(session, caller, replay_id)
+        open_for(session, row, caller)
+        return turns_out(session, row)
 
 
 @router.get("/replays/{replay_id}/pairs/next")
 def next_pair(request: Request, replay_id: str, caller: OfStaff) -> PairOut | None:
-    """The next pair for you to vote on, the least alike first; null when you have seen all."""
+    """The next pair for you to vote on, the least alike first; null when you have seen all, or the sides."""
     with reading(request.app.state.database) as session:
         row = _replay(session, caller, replay_id)
         author = person_of(session, caller).email
@@ -99,6 +104,13 @@ def vote(request: Request, turn_id: str, new: NewVote, caller: OfStaff) -> Voted
         progress = votes.progress(session, row, author)
         mine = None if progress.left else votes.figures(session, row).by_author[author]
         return VotedOut(left=progress.left, pairs=progress.pairs, mine=mine)
+
+
+def open_for(session: Session, row: Replay, caller: Caller) -> None:
+    """Keep that they read whose the answers are, where pairs were left for them to vote on."""
+    if votes.open_sides(session, row, caller.name):
+        actor = caller.actor(row.assistant_id)
+        audit.record(session, actor, "replay.open", f"replay {row.id}", row.assistant_id)
 
 
 def turns_out(session: Session, row: Replay) -> list[TurnOut]:

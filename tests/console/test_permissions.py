@@ -96,6 +96,7 @@ OF_OPERATORS = [
     "GET replays",
     "POST replays",
     "GET replays/{replay_id}",
+    "POST replays/{replay_id}/sides",
     "GET replays/{replay_id}/export",
     "GET trials",
     "GET trials/{trial_id}",
