@@ -185,10 +185,11 @@ def _renew(replay: Replay) -> None:
 
 
 def release(session: Session, replay: Replay) -> None:
-    """Let go of a replay that is to go on later, here or elsewhere."""
-    row = session.get_one(Replay, replay.id)
-    row.lease_until = row.lease_owner = None
-    session.add(row)
+    """Let go of a replay that is to go on later, here or elsewhere; unless another process has it by now."""
+    row = session.exec(select(Replay).where(Replay.id == replay.id).with_for_update()).one()
+    if row.lease_owner == replay.lease_owner:
+        row.lease_until = row.lease_owner = None
+        session.add(row)
 
 
 def end(session: Session, replay: Replay, error: str | None = None) -> Replay:

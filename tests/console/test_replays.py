@@ -197,6 +197,8 @@ def test_the_api_has_the_same(shop: Shop) -> None:
         asked = client.post("/v1/replays", json={"days": 3})
         assert asked.status_code == 201 and asked.json()["state"] == "requested"
         assert client.post("/v1/replays", json={"turns": 100_000}).status_code == 422
+        base = client.post("/v1/replays", json={"adapter": "base"})
+        assert base.status_code == 422 and "expected an adapter's name" in base.text
     voted(shop, replay, "mara@example.com", OURS, OURS)
     with shop.client("operator") as client:
         figures = client.get(f"/v1/replays/{replay.id}").json()

@@ -88,11 +88,12 @@ def roll_back(session: Session, assistant: Assistant, by: str, reason: str) -> P
 
 
 def statements_of(session: Session, act: Callable[[], object]) -> list[tuple[str, Any]]:
-    """The statements that an act sends to the database, with their parameters."""
+    """The statements that an act sends to the database, with their parameters; not what others send."""
     found: list[tuple[str, Any]] = []
+    mine = threading.get_ident()
 
     def note(_c: Any, _u: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if not statement.startswith("BEGIN"):
+        if threading.get_ident() == mine and not statement.startswith("BEGIN"):
             found.append((statement, parameters))
 
     session.flush()

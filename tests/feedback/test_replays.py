@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from feedback import adapters, erasure, freezing, replays, votes, whose_words
+from feedback import (
+    adapters,
+    erasure,
+    freezing,
+    replays,
+    retention,
+    standing,
+    votes,
+    whose_words,
+)
 from feedback.audit import Actor
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid
@@ -234,6 +243,27 @@ def test_one_process_holds_a_replay_until_it_falls_silent(
         kept = replays.keep(session, other, turn_id, None, "a", "b", 1.0)
         assert (kept.done, kept.total) == (1, 1)
         assert replays.left(session, other) == []
+
+
+def test_both_sides_stay_loaded_and_keep_their_files_until_the_replay_has_ended(
+    assistant: Assistant, candidate: Adapter, session: Session, tmp_path: Path
+) -> None:
+    other = adapters.publish(session, assistant, built_adapter(tmp_path / "c", b"c"), [], {}, {})
+    adapters.promote(session, assistant, other, OLGA, "good")
+    replay = begun(session, assistant)
+    adapters.promote(session, assistant, None, OLGA, "back to the base model")
+
+    def kept() -> tuple[set[str], set[str]]:
+        """What is awaited, and what stays on the disk for the replay's sake."""
+        plan = retention.plan(session, assistant, now() + timedelta(days=4000))
+        because = "answers a replay that is not finished"
+        awaited = standing.of(session, assistant).awaited
+        return {each.name for each in awaited}, {v.name for v in plan if because in v.keep}
+
+    both = {candidate.name, other.name}
+    assert kept() == (both, both)
+    replays.end(session, replay)
+    assert kept() == (set(), set())
 
 
 def test_whoever_is_erased_leaves_no_replayed_answer_and_no_vote_behind(
