@@ -216,6 +216,7 @@ def vote(session: Session, turn: ReplayTurn, author: str, ballot: Ballot) -> Vot
             "These two answers are not to be voted on: they are the same, or not both there."
         )
     session.exec(select(Replay).where(Replay.id == replay.id).with_for_update()).one()
+    session.exec(select(ReplayTurn).where(ReplayTurn.id == turn.id).with_for_update()).one()
     if _has_opened(session, replay, author):
         raise Conflict(
             "You have read whose answers these are, so your vote on them would not be blind. What you voted "

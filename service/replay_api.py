@@ -79,6 +79,7 @@ def read_turns(request: Request, replay_id: str, caller: Operator) -> list[TurnO
     with writing(request.app.state.database) as session:
         row = _replay(session, caller, replay_id)
         open_for(session, row, caller)
+    with reading(request.app.state.database) as session:
         return turns_out(session, row)
 
 

@@ -165,6 +165,7 @@ def export(request: Request, here: Operator, replay_id: str) -> Response:
     with writing(request.app.state.database) as session:
         row = _get(session, here, replay_id)
         open_for(session, row, here.caller)
+    with reading(request.app.state.database) as session:
         found = turns_out(session, row)
     body = json.dumps(
         [each.model_dump(mode="json") for each in found], ensure_ascii=False, indent=2
