@@ -40,7 +40,7 @@ def show(
         say(
             f"Backward transfer: {found.backward_transfer * 100:+.1f} points (below 0: it forgets)."
         )
-    say(f"{len(found.lost)} corrections were right once and are not any more.")
+    say(f"{found.lost_count} corrections were right once and are not any more.")
     rows = [
         {
             "id": one.feedback.id,
@@ -93,4 +93,5 @@ def _whole(found: Forgetting) -> dict[str, Any]:
              "lost_with": one.lost_with.name}
             for one in found.lost
         ],
+        "lost_count": found.lost_count,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Does the bot now say what a correction taught? The question is asked again of what is live.
+"""Does the bot now say what a correction taught? The question is asked again of what answers its topic now.
 
 Fixed: the answer reaches the setting's chrF against the correction and holds every number of it (a price
 that is nearly right is wrong). Regressed: it did so before and does not now. Called by the loop, for what
@@ -79,7 +79,7 @@ def _prepare(database: Database, asked: Recheck) -> Question:
             message.text if feedback.kind == FeedbackKind.CORRECTION else None,
             render(prompt, context, limit),
             sampling,
-            adapters.live_adapter(session, assistant),
+            adapters.speaker(session, assistant, conversation.topic),
         )
 
 

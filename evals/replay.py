@@ -1,7 +1,8 @@
 """A replay is done: each drawn answer asked again of the candidate and of what was live, both greedy.
 
-Both are asked now, through the function customers reach, so that only the weights differ. Answers are stored
-pair by pair; a replay that was cut off goes on where it stopped. Called by the loop and by the command.
+Both are asked now, through the function customers reach, so that only the weights differ, and with an exam's
+courtesy to customers. Answers are stored pair by pair; a replay that was cut off goes on where it stopped.
+Called by the loop and by the command.
 """
 
 import logging
@@ -13,6 +14,7 @@ from anyio import Lock, create_task_group, to_thread
 from sqlalchemy import Engine as Database
 
 from evals import scores
+from evals.courtesy import Courtesy
 from evals.patience import Patience
 from evals.run import greedy
 from evals.settings import EvalsSettings, evals_settings
@@ -54,8 +56,8 @@ async def replay(
     """The finished replay, which `replays.claim` gave to this process.
 
     A pair that cannot be answered keeps its error. A side that the engine may not hold fails the whole
-    replay, with the reason. Raises Unavailable when the engine is away (the replay then waits for another
-    attempt), Conflict when another process has taken it over.
+    replay, with the reason. Raises Unavailable when the engines are away or go (the replay then waits for
+    another attempt, with the pairs that it has), Conflict when another process has taken it over.
     """
     work = _Replaying(swaps, database, claimed, progress, settings or evals_settings())
     try:
@@ -65,7 +67,11 @@ async def replay(
         raise
     except UnderstudyError as error:
         return await to_thread.run_sync(_end, database, claimed, str(error))
-    await work.ask_all(sides)
+    try:
+        await work.ask_all(sides)
+    except Unavailable:
+        await to_thread.run_sync(_release, database, claimed)
+        raise
     return await to_thread.run_sync(_end, database, claimed, None)
 
 
@@ -88,7 +94,9 @@ class _Replaying:
         settings: EvalsSettings,
     ) -> None:
         self._database = database
+        self._fleet = swaps.fleet
         self._patience = Patience(swaps, settings)
+        self._courtesy = Courtesy(swaps.fleet, settings)
         self._replay = claimed
         self._progress = progress or (lambda replay: None)
         self._settings = settings
@@ -140,9 +148,12 @@ class _Replaying:
             return
         messages = render(sides.prompt, context, feedback_settings().transcript_max_chars)
         try:
-            candidate = await self._answer(sides.candidate, messages, sides.sampling)
-            live = await self._answer(sides.live, messages, sides.sampling)
+            async with self._courtesy.turn():
+                candidate = await self._answer(sides.candidate, messages, sides.sampling)
+                live = await self._answer(sides.live, messages, sides.sampling)
         except Exception as error:
+            if isinstance(error, Unavailable) and not await self._fleet.healthy():
+                raise  # not this pair's fault: it is asked again when an engine is back
             await self._keep(turn_id, error=_reason(error, turn_id))
         else:
             await self._keep(

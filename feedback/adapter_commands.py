@@ -359,6 +359,8 @@ def _tell(
         say(
             "No service has decided yet. Is one running? The request stands, and goes on by itself."
         )
+    elif promotions.only_withdrew(ended):
+        say(f"{names[1]} was live and stays so{how_far}; what was asked for before is withdrawn.")
     else:
         say(f"{names[1]} is live{how_far}. {ended.outcome}")
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from feedback import columns
@@ -209,12 +209,24 @@ class RecheckState(StrEnum):
     FAILED = "failed"
 
 
+STILL_ASKED = text(f"state = '{RecheckState.REQUESTED}'")
+
+
 class Recheck(SQLModel, table=True):
     """A correction's question asked again of what was live then, and how close the answer came."""
 
     __table_args__ = (
         Index("ix_recheck_newest", "feedback_id", "created_at", "id"),
         Index("ix_recheck_finished", "assistant_id", "finished_at"),
+        # Looked at every second; only what is still to be asked is in it.
+        Index(
+            "ix_recheck_requested",
+            "assistant_id",
+            "created_at",
+            "id",
+            sqlite_where=STILL_ASKED,
+            postgresql_where=STILL_ASKED,
+        ),
     )
 
     id: str = columns.key()

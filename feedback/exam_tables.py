@@ -89,6 +89,19 @@ class Vote(SQLModel, table=True):
     created_at: datetime = columns.time()
 
 
+class SidesOpened(SQLModel, table=True):
+    """Somebody read whose a replay's answers are before they had voted on all: from then on they may not."""
+
+    __tablename__ = "sides_opened"
+    __table_args__ = (UniqueConstraint("replay_id", "author"),)
+
+    id: str = columns.key()
+    replay_id: str = columns.ref("replay.id")
+    author: str = Field(max_length=200)
+    """A person's address; of an API key that belongs to nobody, its name."""
+    created_at: datetime = columns.time()
+
+
 class Judgement(SQLModel, table=True):
     """What a judging model made of both answers to one ticket, asked twice with the order turned round."""
 

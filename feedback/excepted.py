@@ -7,7 +7,8 @@ adapters.py, promotions.py and standing.py, and by whoever shows it to people.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import ColumnElement, false
+from sqlmodel import Session, col, func, or_, select
 
 from feedback.errors import Conflict, Invalid
 from feedback.tables import (
@@ -31,6 +32,14 @@ def keeps(promotion: Promotion | None, topic: str | None) -> bool:
     if promotion is None or not promotion.except_topics:
         return False
     return topic is None or topic in promotion.except_topics
+
+
+def is_kept(promotion: Promotion) -> ColumnElement[bool]:
+    """`keeps` of each conversation in a query."""
+    if not promotion.except_topics:
+        return false()
+    topic = col(Conversation.topic)
+    return or_(topic.is_(None), topic.in_(promotion.except_topics))
 
 
 def speaker(promotion: Promotion | None, topic: str | None) -> str | None:
@@ -73,7 +82,8 @@ def keeper(
 ) -> str | None:
     """Id of the adapter (None: the base model) that answers these topics now and shall go on.
 
-    Raises Conflict where that is not one adapter, or is the one that is promoted.
+    Raises Conflict where that is not one adapter, is the one that is promoted, or is live for some topics
+    only: what keeps topics also answers those that nobody knows, and for these nobody found it fit.
     """
     now = {topic: speaker(promotion, topic) for topic in topics}
     if len(set(now.values())) > 1:
@@ -87,6 +97,13 @@ def keeper(
         raise Conflict(
             f"{name_of(session, kept)!r} itself answers {_listed(topics)} now, so nothing else could go on "
             "answering that. Roll back first, and promote it again with the exception."
+        )
+    if promotion is not None and promotion.except_topics and kept == promotion.adapter_id:
+        raise Conflict(
+            f"{name_of(session, kept)!r} answers {_listed(topics)} now, but not all topics: it is live for "
+            f"{in_words(session, promotion)}. Whatever keeps a topic also answers where the topic is not "
+            "known, and it was never found fit for that. Let it answer all topics first, or except only "
+            "what the other one answers."
         )
     return kept
 

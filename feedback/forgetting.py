@@ -10,8 +10,10 @@ forgets.
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from statistics import fmean
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
@@ -34,6 +36,8 @@ from feedback.tables import (
 
 NO_TOPIC = "no topic"
 METRIC = "chrf"
+SHOWN = 200
+"""So many corrections that were lost are named, the newest; all are counted."""
 
 
 class By(StrEnum):
@@ -84,6 +88,8 @@ class Forgetting:
     backward_transfer: float | None
     """None: no correction was checked against both its first learner and a later adapter."""
     lost: list[Lost]
+    """The newest of them, at most SHOWN."""
+    lost_count: int
 
 
 Right = Mapping[str, Mapping[str, bool]]
@@ -98,13 +104,14 @@ def forgetting(session: Session, assistant: Assistant, by: By = By.TOPIC) -> For
     first = _first_learners(session, line)
     lessons = {ident: line[place].name for ident, place in first.items()}
     name = _namer(by, lessons)
-    group = {ident: name(ident, word, topic) for ident, (word, topic, _) in words.items()}
+    group = {ident: name(ident, word) for ident, word in words.items()}
     fixed = {
         (adapter.id, one): cell
         for place, adapter in enumerate(line)
         for one, cell in _shares(right, group, line, place).items()
     }
     exams = _exams(session, assistant, line)
+    lost = _lost(line, right)
     return Forgetting(
         line,
         _in_order(by, {one for _, one in fixed}, line),
@@ -112,7 +119,8 @@ def forgetting(session: Session, assistant: Assistant, by: By = By.TOPIC) -> For
         sorted({topic for _, topic in exams}),
         exams,
         backward_transfer([adapter.id for adapter in line], first, right),
-        _lost(session, line, right, words),
+        _told(session, line, lost[:SHOWN]),
+        len(lost),
     )
 
 
@@ -120,7 +128,8 @@ def went_live(session: Session, assistant: Assistant) -> list[Adapter]:
     """The adapters that were ever live, each once, in the order in which they first were."""
     past = reversed(adapters.history(session, assistant))
     ids = list(dict.fromkeys(row.adapter_id for row in past if row.adapter_id))
-    return [session.get_one(Adapter, ident) for ident in ids]
+    found = session.exec(select(Adapter).where(col(Adapter.id).in_(ids)))
+    return sorted(found, key=lambda adapter: ids.index(adapter.id))
 
 
 def backward_transfer(line: list[str], first: Mapping[str, int], right: Right) -> float | None:
@@ -147,25 +156,28 @@ def _right(
 ) -> dict[str, dict[str, bool]]:
     found = {}
     for adapter in line:
-        newest = rechecks.of_adapter(session, assistant, adapter)
-        found[adapter.id] = {
-            word.id: recheck.state == RecheckState.FIXED for recheck, word in newest
-        }
+        states = rechecks.of_adapter(session, assistant, adapter)
+        found[adapter.id] = {ident: each == RecheckState.FIXED for ident, each in states.items()}
     return found
 
 
-def _words(
-    session: Session, assistant: Assistant
-) -> dict[str, tuple[Feedback, str | None, Message]]:
-    """Corrections that were ever checked, with their topic and the message they are about."""
+class Word(NamedTuple):
+    """What a correction is put into groups by."""
+
+    created_at: datetime
+    topic: str | None
+
+
+def _words(session: Session, assistant: Assistant) -> dict[str, Word]:
+    """Corrections that were ever checked."""
     checked = select(Recheck.feedback_id).where(Recheck.assistant_id == assistant.id)
     rows = session.exec(
-        select(Feedback, Conversation.topic, Message)
+        select(Feedback.id, Feedback.created_at, Conversation.topic)
         .join(Message, col(Message.id) == Feedback.message_id)
         .join(Conversation, col(Conversation.id) == Message.conversation_id)
         .where(col(Feedback.id).in_(checked))
     )
-    return {word.id: (word, topic, message) for word, topic, message in rows}
+    return {ident: Word(created_at, topic) for ident, created_at, topic in rows}
 
 
 def _first_learners(session: Session, line: list[Adapter]) -> dict[str, int]:
@@ -187,12 +199,12 @@ def _first_learners(session: Session, line: list[Adapter]) -> dict[str, int]:
 NOT_LEARNED = "not learned"
 
 
-def _namer(by: By, lessons: Mapping[str, str]) -> Callable[[str, Feedback, str | None], str]:
+def _namer(by: By, lessons: Mapping[str, str]) -> Callable[[str, Word], str]:
     if by == By.MONTH:
-        return lambda ident, word, topic: f"{word.created_at:%Y-%m}"
+        return lambda ident, word: f"{word.created_at:%Y-%m}"
     if by == By.TOPIC:
-        return lambda ident, word, topic: topic or NO_TOPIC
-    return lambda ident, word, topic: lessons.get(ident, NOT_LEARNED)
+        return lambda ident, word: word.topic or NO_TOPIC
+    return lambda ident, word: lessons.get(ident, NOT_LEARNED)
 
 
 def _in_order(by: By, found: set[str], line: list[Adapter]) -> list[str]:
@@ -260,23 +272,33 @@ def _scores(
     }
 
 
-def _lost(
-    session: Session,
-    line: list[Adapter],
-    right: Right,
-    words: Mapping[str, tuple[Feedback, str | None, Message]],
-) -> list[Lost]:
-    """What was right once and is wrong with the last adapter that was asked, newest correction first."""
+def _lost(line: list[Adapter], right: Right) -> list[tuple[str, int, int]]:
+    """What was right once and is wrong with the last adapter that was asked, newest correction first: its
+    id, and the places in the line of the last that had it right and of the first after it that did not.
+    """
+    asked: dict[str, list[int]] = defaultdict(list)
+    for place, adapter in enumerate(line):
+        for ident in right[adapter.id]:
+            asked[ident].append(place)
     found = []
-    messages = [message for _, _, message in words.values()]
-    questions = learned.questions_of(session, messages)
-    for ident, (word, _, message) in sorted(words.items(), reverse=True):
-        asked = [
-            (adapter, right[adapter.id][ident]) for adapter in line if ident in right[adapter.id]
-        ]
-        had = [place for place, (_, is_right) in enumerate(asked) if is_right]
-        if had and had[-1] < len(asked) - 1:
-            found.append(
-                Lost(word, questions[message.id], asked[had[-1]][0], asked[had[-1] + 1][0])
-            )
+    for ident in sorted(asked, reverse=True):
+        places = asked[ident]
+        had = [nth for nth, place in enumerate(places) if right[line[place].id][ident]]
+        if had and had[-1] < len(places) - 1:
+            found.append((ident, places[had[-1]], places[had[-1] + 1]))
     return found
+
+
+def _told(session: Session, line: list[Adapter], lost: list[tuple[str, int, int]]) -> list[Lost]:
+    """These with their questions."""
+    rows = session.exec(
+        select(Feedback, Message)
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .where(col(Feedback.id).in_([ident for ident, _, _ in lost]))
+    ).all()
+    questions = learned.questions_of(session, [message for _, message in rows])
+    words = {word.id: word for word, _ in rows}
+    return [
+        Lost(words[ident], questions[words[ident].message_id], line[had], line[lost_with])
+        for ident, had, lost_with in lost
+    ]

@@ -4,6 +4,8 @@ Anybody on the staff reports one: a flag, and a proposed ticket (proposals.py). 
 or makes one of a correction that the bot has lost again.
 """
 
+from collections.abc import Sequence
+
 from sqlmodel import Session, col, select
 
 from feedback import corrections, proposals, rechecks, taught, tickets
@@ -49,6 +51,14 @@ def ticket_of(session: Session, feedback: Feedback) -> Ticket | None:
         Ticket.feedback_id == feedback.id, col(Ticket.retired_at).is_(None)
     )
     return session.exec(query.limit(1)).first()
+
+
+def that_are_tickets(session: Session, feedback_ids: Sequence[str]) -> set[str]:
+    """Those of these corrections that a ticket in force was made from."""
+    query = select(Ticket.feedback_id).where(
+        col(Ticket.feedback_id).in_(feedback_ids), col(Ticket.retired_at).is_(None)
+    )
+    return {ident for ident in session.exec(query) if ident}
 
 
 def from_correction(session: Session, assistant: Assistant, feedback: Feedback) -> Ticket:

@@ -6,11 +6,17 @@ Only rechecks tell; without one since then there is no news. Called by the conso
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlmodel import Session, col, select
+from sqlalchemy import Subquery
+from sqlalchemy import select as columns
+from sqlmodel import Session, and_, col, func, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from feedback import learned, rechecks
 from feedback.desk_tables import Recheck, RecheckState
 from feedback.tables import Adapter, Assistant, Feedback, FeedbackState, Message
+
+SHOWN = 200
+"""So many of each kind are named, the newest; all are counted."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,22 @@ class News:
 
     since: datetime
     lost: list[Change] = field(default_factory=list)
+    """The newest of them, at most SHOWN; as of those that were learned."""
     learned: list[Change] = field(default_factory=list)
+    lost_count: int = 0
+    learned_count: int = 0
 
     @property
     def count(self) -> int:
         """How many corrections changed."""
-        return len(self.lost) + len(self.learned)
+        return self.lost_count + self.learned_count
 
     @property
     def sentence(self) -> str:
         """As people are told: "3 of your corrections were learned, 1 was lost again."."""
         told = [
             f"{number} of your corrections {'was' if number == 1 else 'were'} {what}"
-            for number, what in ((len(self.learned), "learned"), (len(self.lost), "lost again"))
+            for number, what in ((self.learned_count, "learned"), (self.lost_count, "lost again"))
             if number
         ]
         whole = ", ".join(
@@ -53,52 +62,72 @@ class News:
 
 def since(session: Session, assistant: Assistant, author: str | None, when: datetime) -> News:
     """What changed since a time for one person's corrections (None: everybody's), the newest first."""
-    news = News(when)
-    words = _checked_since(session, assistant, author, when)
-    ids = [word.id for word in words]
-    now = rechecks.that_count(session, assistant, ids)
-    then = rechecks.before(session, assistant, ids, when)
-    changed = [word for word in words if _has_changed(now.get(word.id), then.get(word.id))]
-    messages = [session.get_one(Message, word.message_id) for word in changed]
-    questions = learned.questions_of(session, messages)
-    for word in changed:
-        recheck = now[word.id]
-        adapter = session.get(Adapter, recheck.adapter_id) if recheck.adapter_id else None
-        told = Change(word, questions[word.message_id], recheck, adapter)
-        (news.learned if recheck.state == RecheckState.FIXED else news.lost).append(told)
-    return news
+    changed = _changed(session, assistant, author, when)
+    counted = session.execute(
+        columns(changed.c.state, func.count()).group_by(changed.c.state)
+    ).all()
+    numbers = {str(state): number for state, number in counted}
+    return News(
+        when,
+        _newest(session, changed, RecheckState.REGRESSED) if numbers else [],
+        _newest(session, changed, RecheckState.FIXED) if numbers else [],
+        numbers.get(RecheckState.REGRESSED, 0),
+        numbers.get(RecheckState.FIXED, 0),
+    )
 
 
 def count(session: Session, assistant: Assistant, author: str, when: datetime) -> int:
     """How many of a person's corrections were learned or lost since then. Asked on every page."""
-    ids = [word.id for word in _checked_since(session, assistant, author, when)]
-    if not ids:
-        return 0
-    now = rechecks.that_count(session, assistant, ids)
-    then = rechecks.before(session, assistant, ids, when)
-    return sum(_has_changed(now.get(ident), then.get(ident)) for ident in ids)
+    changed = _changed(session, assistant, author, when)
+    return session.exec(select(func.count()).select_from(changed)).one()
 
 
-def _checked_since(
+def _changed(
     session: Session, assistant: Assistant, author: str | None, when: datetime
-) -> list[Feedback]:
+) -> Subquery:
+    """Corrections that are said now and were not, or were and are not: `feedback_id`, and the recheck's
+    `id` and `state`.
+    """
+    whose = col(Recheck.feedback_id).in_(_checked_since(assistant, author, when))
+    now = rechecks.standing(session, assistant, whose)
+    then = rechecks.before(assistant, when, whose)
+    return (
+        columns(now.c.feedback_id, now.c.id, now.c.state)
+        .outerjoin(then, and_(then.c.feedback_id == now.c.feedback_id, then.c.place == 1))
+        .where(
+            now.c.place == 1,
+            now.c.state.in_((RecheckState.FIXED, RecheckState.REGRESSED)),
+            or_(then.c.state.is_(None), then.c.state != now.c.state),
+        )
+        .subquery()
+    )
+
+
+def _checked_since(assistant: Assistant, author: str | None, when: datetime) -> SelectOfScalar[str]:
     checked = select(Recheck.feedback_id).where(
         Recheck.assistant_id == assistant.id,
         col(Recheck.finished_at) > when,
         col(Recheck.state).in_(rechecks.SEEN),
     )
-    query = (
-        select(Feedback)
-        .where(col(Feedback.id).in_(checked), Feedback.state == FeedbackState.ACTIVE)
-        .order_by(col(Feedback.id).desc())
+    query = select(Feedback.id).where(
+        col(Feedback.id).in_(checked), Feedback.state == FeedbackState.ACTIVE
     )
-    if author is not None:
-        query = query.where(Feedback.author == author)
-    return list(session.exec(query))
+    return query if author is None else query.where(Feedback.author == author)
 
 
-def _has_changed(now: Recheck | None, then: Recheck | None) -> bool:
-    """It is said now and was not, or was said and is not."""
-    if now is None or now.state not in (RecheckState.FIXED, RecheckState.REGRESSED):
-        return False
-    return then is None or then.state != now.state
+def _newest(session: Session, changed: Subquery, state: RecheckState) -> list[Change]:
+    rows = session.exec(
+        select(Feedback, Message, Recheck, Adapter)
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .join(changed, changed.c.feedback_id == Feedback.id)
+        .join(Recheck, col(Recheck.id) == changed.c.id)
+        .outerjoin(Adapter, col(Adapter.id) == Recheck.adapter_id)
+        .where(changed.c.state == state)
+        .order_by(col(Feedback.id).desc())
+        .limit(SHOWN)
+    ).all()
+    questions = learned.questions_of(session, [message for _, message, _, _ in rows])
+    return [
+        Change(word, questions[message.id], recheck, adapter)
+        for word, message, recheck, adapter in rows
+    ]

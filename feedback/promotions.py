@@ -18,6 +18,8 @@ from feedback.tables import Adapter, Assistant, Cycle, CycleState, Promotion, no
 
 LOOK_SECONDS = 0.1
 """How often somebody who waits for a decision looks."""
+STAYED = "It was live all the time."
+"""The outcome of a request for what is live, which withdrew what else was asked for."""
 
 
 def request(
@@ -59,7 +61,7 @@ def request(
         _end(before, RequestState.WITHDRAWN, f"{requested_by} asked for something else: {reason}")
         session.add(before)
     if is_live:
-        _end(row, RequestState.DONE, "It was live all the time.")
+        _end(row, RequestState.DONE, STAYED)
         row.promotion_id = current.id if current else None
     session.add(row)
     session.flush()
@@ -76,9 +78,13 @@ def request_rollback(
 ) -> PromotionRequest:
     """Ask for what was live before, for all topics. Where a promotion still waits, that one is withdrawn
     instead, and what is live stays as it is, with its exceptions.
+
+    Raises Conflict where this rollback is asked for already: a second one shall not take back the first.
     """
+    adapters.lock(session, assistant)  # what waits now may be decided meanwhile
     topics: list[str] = []
-    if waiting(session, assistant):
+    before = waiting(session, assistant)
+    if before and not before.rolls_back:
         target = adapters.live_adapter(session, assistant)
         if current := adapters.live(session, assistant):
             topics = current.except_topics
@@ -87,6 +93,11 @@ def request_rollback(
     return request(
         session, assistant, target, requested_by, reason, rolls_back=True, except_topics=topics
     )
+
+
+def only_withdrew(row: PromotionRequest) -> bool:
+    """Whether it changed nothing but that what else was asked for does not go live."""
+    return row.state == RequestState.DONE and row.outcome == STAYED
 
 
 def waiting(session: Session, assistant: Assistant) -> PromotionRequest | None:

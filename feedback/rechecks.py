@@ -4,17 +4,16 @@ This says which are due, which count, and how far they are; evals/recheck.py ask
 decides when. A correction that was checked against an adapter is not asked of it again by itself.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Subquery, case
-from sqlmodel import Session, and_, col, func, or_, select
+from sqlalchemy import String, Subquery, case, literal
+from sqlmodel import Session, and_, col, func, not_, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from feedback import adapters
+from feedback import adapters, excepted
 from feedback.batches import in_batches
 from feedback.conversations import QUERY_IDS
 from feedback.desk_tables import Recheck, RecheckState
@@ -36,6 +35,7 @@ CORRECTIONS = (FeedbackKind.CORRECTION, FeedbackKind.DEMONSTRATION)
 """What can be checked: words that say what the bot should have said."""
 SEEN = (RecheckState.FIXED, RecheckState.NOT_YET, RecheckState.REGRESSED)
 """How a recheck ends that got an answer."""
+REQUESTED = col(Recheck.state) == literal(RecheckState.REQUESTED, String, literal_execute=True)
 TRIES = 3
 """A correction that fails so often with one adapter (its talk is too long, say) is left alone with it."""
 
@@ -73,10 +73,7 @@ def request(session: Session, feedback: Feedback, requested_by: str) -> Recheck:
         raise Invalid(
             f"Only corrections and demonstrations can be checked; this is a {feedback.kind}."
         )
-    pending = select(Recheck.id).where(
-        Recheck.feedback_id == feedback.id, Recheck.state == RecheckState.REQUESTED
-    )
-    if session.exec(pending.limit(1)).first():
+    if session.exec(select(_pending(Recheck.feedback_id == feedback.id).exists())).one():
         raise Conflict("This correction is being checked already.")
     message = session.get_one(Message, feedback.message_id)
     conversation = session.get_one(Conversation, message.conversation_id)
@@ -118,7 +115,7 @@ def due(session: Session, assistant: Assistant, promotion: Promotion, limit: int
         .where(
             col(Feedback.id).not_in(_checked(assistant, promotion)),
             col(Feedback.id).not_in(_given_up(assistant, promotion)),
-            col(Feedback.id).not_in(_pending(assistant)),
+            col(Feedback.id).not_in(_pending(Recheck.assistant_id == assistant.id)),
         )
         .order_by(last.c.at.is_not(None), last.c.at, col(Feedback.id))
         .limit(limit)
@@ -127,19 +124,33 @@ def due(session: Session, assistant: Assistant, promotion: Promotion, limit: int
 
 
 def is_pending(session: Session, assistant: Assistant) -> bool:
-    """Whether rechecks are asked for and not done."""
-    return session.exec(_pending(assistant).limit(1)).first() is not None
+    """Whether rechecks are asked for and not done. Asked with every look of the loop."""
+    here = _pending(Recheck.assistant_id == assistant.id)
+    return session.exec(select(here.exists())).one()
 
 
-def request_round(session: Session, assistant: Assistant, at_most: int) -> int:
-    """Ask for the next corrections that are due; nothing while a round is under way. How many."""
-    promotion = adapters.live(session, assistant)
-    if promotion is None or is_pending(session, assistant):
+def request_round(
+    session: Session, assistant: Assistant, promotion: Promotion, found: Sequence[Feedback]
+) -> int:
+    """Ask for these corrections, which were `due` a moment ago; how many. Nothing while a round is under
+    way, or where something else went live meanwhile.
+    """
+    adapters.lock(session, assistant)  # another loop may have asked meanwhile
+    live = adapters.live(session, assistant)
+    if live is None or live.id != promotion.id or is_pending(session, assistant):
         return 0
-    found = due(session, assistant, promotion, at_most)
-    for row in found:
-        request(session, row, in_the_name_of(promotion))
-    return len(found)
+    ids = [row.id for row in found]
+    still = select(Feedback.id).where(
+        col(Feedback.id).in_(ids), Feedback.state == FeedbackState.ACTIVE
+    )
+    asker, there = in_the_name_of(promotion), list(session.exec(still))
+    session.add_all(
+        Recheck(assistant_id=assistant.id, feedback_id=ident, requested_by=asker)
+        for ident in ids
+        if ident in there
+    )
+    session.flush()
+    return len(there)
 
 
 def progress(session: Session, assistant: Assistant) -> Progress | None:
@@ -162,7 +173,9 @@ def progress(session: Session, assistant: Assistant) -> Progress | None:
 
 
 def _in_force(assistant: Assistant, promotion: Promotion) -> SelectOfScalar[Feedback]:
-    """Corrections given before the promotion that count and rest on no retired policy."""
+    """Corrections given before the promotion that count, rest on no retired policy, and are about what
+    it made live: who answers the excepted topics did not change.
+    """
     gone = select(Policy.id).where(col(Policy.retired_at).is_not(None))
     return (
         select(Feedback)
@@ -174,6 +187,7 @@ def _in_force(assistant: Assistant, promotion: Promotion) -> SelectOfScalar[Feed
             Feedback.state == FeedbackState.ACTIVE,
             col(Feedback.created_at) <= promotion.created_at,
             or_(col(Feedback.policy_id).is_(None), col(Feedback.policy_id).not_in(gone)),
+            not_(excepted.is_kept(promotion)),
         )
     )
 
@@ -199,10 +213,9 @@ def _given_up(assistant: Assistant, promotion: Promotion) -> SelectOfScalar[str]
     )
 
 
-def _pending(assistant: Assistant) -> SelectOfScalar[str]:
-    return select(Recheck.feedback_id).where(
-        Recheck.assistant_id == assistant.id, Recheck.state == RecheckState.REQUESTED
-    )
+def _pending(*where: Any) -> SelectOfScalar[str]:
+    """Corrections that are being asked; the state is written out, else no partial index is used."""
+    return select(Recheck.feedback_id).where(REQUESTED, *where)
 
 
 # Being done
@@ -214,7 +227,7 @@ def requested(session: Session, limit: int = 20) -> list[Recheck]:
     return list(
         session.exec(
             select(Recheck)
-            .where(Recheck.state == RecheckState.REQUESTED)
+            .where(REQUESTED)
             .order_by(of_a_round, col(Recheck.created_at), col(Recheck.id))
             .limit(limit)
         )
@@ -260,17 +273,33 @@ def _newest(assistant: Assistant, *where: Any, first: Any = None) -> Subquery:
         order.insert(0, first)
     place = func.row_number().over(partition_by=col(Recheck.feedback_id), order_by=order)
     return (
-        select(Recheck.id, Recheck.feedback_id, place.label("place"))
+        select(Recheck.id, Recheck.feedback_id, Recheck.state, place.label("place"))
         .where(Recheck.assistant_id == assistant.id, col(Recheck.state).in_(SEEN), *where)
         .subquery()
     )
 
 
 def standing(session: Session, assistant: Assistant, *where: Any) -> Subquery:
-    """Rechecks with their `place`: 1 counts, which is the newest of what is live, else the newest."""
-    live = adapters.live_adapter(session, assistant)
-    of_live = case((col(Recheck.adapter_id) == (live.id if live else None), 0), else_=1)
-    return _newest(assistant, *where, first=of_live)
+    """Rechecks with their `place`: 1 counts, which is the newest of what answers the correction's topic
+    now, else the newest.
+    """
+    live = adapters.live(session, assistant)
+    speaks = col(Recheck.adapter_id) == (live.adapter_id if live else None)
+    if live is not None and live.except_topics:
+        kept = col(Recheck.feedback_id).in_(_about_kept(assistant, live))
+        keeps = col(Recheck.adapter_id) == live.except_adapter_id
+        speaks = or_(and_(kept, keeps), and_(not_(kept), speaks))
+    return _newest(assistant, *where, first=case((speaks, 0), else_=1))
+
+
+def _about_kept(assistant: Assistant, promotion: Promotion) -> SelectOfScalar[str]:
+    """Corrections about topics that something else answers than what is live."""
+    return (
+        select(Feedback.id)
+        .join(Message, col(Message.id) == Feedback.message_id)
+        .join(Conversation, col(Conversation.id) == Message.conversation_id)
+        .where(Conversation.assistant_id == assistant.id, excepted.is_kept(promotion))
+    )
 
 
 def that_count(
@@ -287,20 +316,9 @@ def that_count(
     return found
 
 
-def before(
-    session: Session, assistant: Assistant, feedback_ids: Sequence[str], when: datetime
-) -> dict[str, Recheck]:
-    """By correction: the newest recheck that had got an answer by then."""
-    found: dict[str, Recheck] = {}
-    for some in in_batches(feedback_ids, QUERY_IDS):
-        past = _newest(
-            assistant, col(Recheck.finished_at) <= when, col(Recheck.feedback_id).in_(some)
-        )
-        rows = session.exec(
-            select(Recheck).join(past, and_(past.c.id == Recheck.id, past.c.place == 1))
-        )
-        found |= {row.feedback_id: row for row in rows}
-    return found
+def before(assistant: Assistant, when: datetime, *where: Any) -> Subquery:
+    """Rechecks that had got an answer by then, with their `place`: 1 is the newest of its correction."""
+    return _newest(assistant, col(Recheck.finished_at) <= when, *where)
 
 
 def of_correction(session: Session, feedback: Feedback) -> list[tuple[Recheck, Adapter | None]]:
@@ -316,19 +334,42 @@ def of_correction(session: Session, feedback: Feedback) -> list[tuple[Recheck, A
 
 def of_adapter(
     session: Session, assistant: Assistant, adapter: Adapter | None
-) -> list[tuple[Recheck, Feedback]]:
-    """For each correction in force the newest answer of one adapter (None: the base model)."""
-    counts = _newest(assistant, col(Recheck.adapter_id) == (adapter.id if adapter else None))
+) -> dict[str, RecheckState]:
+    """For each correction in force, by its id, how the newest check of one adapter (None: the base model)
+    ended.
+    """
+    query = _of_adapter(select(Feedback.id, Recheck.state), assistant, adapter)
+    return {ident: RecheckState(state) for ident, state in session.exec(query)}
+
+
+def tally(session: Session, assistant: Assistant, adapter: Adapter | None) -> dict[str, int]:
+    """How many of these are fixed, not_yet and regressed."""
+    query = _of_adapter(select(Recheck.state, func.count()), assistant, adapter)
+    return {
+        str(state): number for state, number in session.exec(query.group_by(col(Recheck.state)))
+    }
+
+
+def lost_by(
+    session: Session, assistant: Assistant, adapter: Adapter | None, limit: int
+) -> list[tuple[Feedback, Message]]:
+    """Those that an adapter has wrong and one before it had right, with what they are about, newest first."""
+    query = _of_adapter(select(Feedback, Message), assistant, adapter)
     rows = session.exec(
-        select(Recheck, Feedback)
+        query.join(Message, col(Message.id) == Feedback.message_id)
+        .where(Recheck.state == RecheckState.REGRESSED)
+        .order_by(col(Feedback.id).desc())
+        .limit(limit)
+    )
+    return [(word, message) for word, message in rows]
+
+
+def _of_adapter(query: Any, assistant: Assistant, adapter: Adapter | None) -> Any:
+    """The query over corrections in force and the newest recheck of each by one adapter."""
+    counts = _newest(assistant, col(Recheck.adapter_id) == (adapter.id if adapter else None))
+    return (
+        query.select_from(Recheck)
         .join(counts, and_(counts.c.id == Recheck.id, counts.c.place == 1))
         .join(Feedback, col(Feedback.id) == Recheck.feedback_id)
         .where(Feedback.state == FeedbackState.ACTIVE)
-        .order_by(col(Recheck.feedback_id))
     )
-    return [(recheck, feedback) for recheck, feedback in rows]
-
-
-def tally(found: Sequence[tuple[Recheck, Feedback]]) -> Counter[str]:
-    """How many of some rechecks are fixed, not_yet and regressed."""
-    return Counter(str(recheck.state) for recheck, _ in found)

@@ -11,20 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel import Session, col, func, or_, select
+from sqlmodel import Session, and_, col, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from feedback import adapters, conversations
+from feedback import adapters, conversations, excepted
 from feedback.draws import drawn
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.exam_tables import Replay, ReplayState, ReplayTurn
 from feedback.settings import feedback_settings
 from feedback.tables import (
     Adapter,
+    AdapterDataset,
     Assistant,
     Conversation,
+    DatasetItem,
+    Feedback,
+    ItemSource,
     Message,
     MessageState,
+    Promotion,
     Speaker,
     now,
 )
@@ -118,6 +123,14 @@ def _open_one(session: Session, assistant: Assistant) -> Replay | None:
     return session.exec(query.limit(1)).first()
 
 
+def asked_of(session: Session, assistant: Assistant) -> set[str]:
+    """Ids of the adapters that answer a replay which is not finished, or will."""
+    query = select(Replay.adapter_id, Replay.against_id).where(
+        Replay.assistant_id == assistant.id, col(Replay.state).in_(OPEN)
+    )
+    return {each for sides in session.exec(query) for each in sides if each}
+
+
 def get(session: Session, replay_id: str) -> Replay:
     """A replay, or NotFound."""
     found = session.get(Replay, replay_id)
@@ -172,10 +185,11 @@ def _renew(replay: Replay) -> None:
 
 
 def release(session: Session, replay: Replay) -> None:
-    """Let go of a replay that is to go on later, here or elsewhere."""
-    row = session.get_one(Replay, replay.id)
-    row.lease_until = row.lease_owner = None
-    session.add(row)
+    """Let go of a replay that is to go on later, here or elsewhere; unless another process has it by now."""
+    row = session.exec(select(Replay).where(Replay.id == replay.id).with_for_update()).one()
+    if row.lease_owner == replay.lease_owner:
+        row.lease_until = row.lease_owner = None
+        session.add(row)
 
 
 def end(session: Session, replay: Replay, error: str | None = None) -> Replay:
@@ -203,7 +217,16 @@ def _draw(session: Session, replay: Replay) -> None:
 
 
 def _answers(session: Session, replay: Replay) -> dict[str, list[str]]:
-    """By topic, the assistant's whole answers to customers in the replay's days."""
+    """By topic, the assistant's whole answers to customers in the replay's days.
+
+    Without those that neither side may be asked (`_taught_talks`), that these two were asked before, as
+    people may have read whose the answers were, and whose topic something else answers than the live side.
+    """
+    taught, known = _taught_talks(replay), _asked_before(replay)
+    theirs = select(Conversation.customer_id).where(
+        col(Conversation.id).in_(taught), col(Conversation.customer_id).is_not(None)
+    )
+    who = col(Conversation.customer_id)
     rows = session.exec(
         select(Conversation.topic, Message.id)
         .join(Message, col(Message.conversation_id) == Conversation.id)
@@ -214,12 +237,54 @@ def _answers(session: Session, replay: Replay) -> dict[str, list[str]]:
             col(Message.reply_to_id).is_not(None),
             Message.created_at >= replay.since,
             Message.created_at < replay.until,
+            col(Conversation.id).not_in(taught),
+            or_(who.is_(None), who.not_in(theirs)),
+            col(Message.id).not_in(known),
         )
     )
+    promotion = _in_force(session, replay)
     found: dict[str, list[str]] = defaultdict(list)
     for topic, message_id in rows:
-        found[topic or NO_TOPIC].append(message_id)
+        if not excepted.keeps(promotion, topic):
+            found[topic or NO_TOPIC].append(message_id)
     return found
+
+
+def _taught_talks(replay: Replay) -> SelectOfScalar[str]:
+    """Conversations that either side learned from: it knows the answer there, and votes may decide."""
+    sides = [each for each in (replay.adapter_id, replay.against_id) if each]
+    return (
+        select(Message.conversation_id)
+        .join(Feedback, col(Feedback.message_id) == Message.id)
+        .join(ItemSource, col(ItemSource.feedback_id) == Feedback.id)
+        .join(DatasetItem, col(DatasetItem.id) == ItemSource.item_id)
+        .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
+        .where(col(AdapterDataset.adapter_id).in_(sides))
+    )
+
+
+def _asked_before(replay: Replay) -> SelectOfScalar[str]:
+    """Answers that these two were asked again already, whichever was the candidate then."""
+    mine, theirs = replay.adapter_id, replay.against_id
+    return (
+        select(ReplayTurn.message_id)
+        .join(Replay, col(Replay.id) == ReplayTurn.replay_id)
+        .where(
+            Replay.assistant_id == replay.assistant_id,
+            col(ReplayTurn.likeness).is_not(None),
+            or_(
+                and_(Replay.adapter_id == mine, Replay.against_id == theirs),
+                and_(Replay.adapter_id == theirs, Replay.against_id == mine),
+            ),
+        )
+    )
+
+
+def _in_force(session: Session, replay: Replay) -> Promotion | None:
+    """The promotion that made live what the candidate is compared with."""
+    owner = session.get_one(Assistant, replay.assistant_id)
+    past = adapters.history(session, owner)
+    return next((each for each in past if each.created_at <= replay.until), None)
 
 
 def draw(answers: Mapping[str, list[str]], most: int) -> list[str]:

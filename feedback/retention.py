@@ -10,7 +10,16 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, func, or_, select
 
-from feedback import adapter_folder, adapters, cycles, decisions, erasures, promotions, trials
+from feedback import (
+    adapter_folder,
+    adapters,
+    cycles,
+    decisions,
+    erasures,
+    promotions,
+    replays,
+    trials,
+)
 from feedback.settings import FeedbackSettings, feedback_settings
 from feedback.tables import (
     Adapter,
@@ -64,6 +73,7 @@ class Look:
     speaking: set[str]
     writing: set[str]
     examined: set[str]
+    replayed: set[str]
     cycles: dict[str, CycleState]
     learned_from_erased: dict[str, datetime]
     """Adapters by name that learned from somebody who was erased since, with the day."""
@@ -126,6 +136,7 @@ def look_at(session: Session, assistant: Assistant, now: datetime) -> Look:
         _may_still_speak(session, assistant),
         _writing(session, assistant, now),
         _examined(session, assistant, now - timedelta(days=settings.keep_adapter_days)),
+        replays.asked_of(session, assistant),
         {cycle.id: cycle.state for cycle in cycles.every(session, assistant)},
         erasures.learned_from_erased(session, assistant),
     )
@@ -228,6 +239,10 @@ def _sits_an_exam(look: Look, adapter: Adapter) -> str | None:
     return "an exam that it sits is not finished" if adapter.id in look.examined else None
 
 
+def _answers_a_replay(look: Look, adapter: Adapter) -> str | None:
+    return "answers a replay that is not finished" if adapter.id in look.replayed else None
+
+
 def _spoke_lately(look: Look, adapter: Adapter) -> str | None:
     query = select(func.max(Conversation.last_message_at))
     at = look.session.exec(query.where(Conversation.adapter_id == adapter.id)).one()
@@ -269,6 +284,7 @@ REASONS: tuple[Callable[[Look, Adapter], str | None], ...] = (
     _is_on_trial,
     _its_cycle_runs,
     _sits_an_exam,
+    _answers_a_replay,
     _spoke_lately,
     _is_writing,
     _is_new,

@@ -7,9 +7,9 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
-from feedback import adapters, assistants, cycles, excepted, promotions, trials
+from feedback import adapters, assistants, cycles, excepted, promotions, replays, trials
 from feedback.swap_tables import PromotionRequest, Trial, TrialKind
 from feedback.tables import Adapter, Assistant, Conversation, Cycle, CycleState, Promotion
 
@@ -30,7 +30,7 @@ class Standing:
     withdrawn: frozenset[str]
     """Ids of adapters that were taken out of service: by a rollback, or by a trial that went badly."""
     awaited: tuple[Adapter, ...] = ()
-    """Candidates that are examined, or wait for a person."""
+    """Candidates that are examined, or wait for a person; both sides of a replay under way."""
     promotion: Promotion | None = None
     """What made it live; it names the topics that `keeper` goes on answering, if there are any."""
     keeper: Adapter | None = None
@@ -132,10 +132,15 @@ def _withdrawn(session: Session, assistant: Assistant, past: list[Promotion]) ->
 
 def _awaited(session: Session, assistant: Assistant) -> list[Adapter]:
     open_states = (*cycles.OPEN, CycleState.AWAITING)
-    query = (
-        select(Adapter)
-        .join(Cycle, col(Cycle.id) == Adapter.cycle_id)
-        .where(Adapter.assistant_id == assistant.id, col(Cycle.state).in_(open_states))
+    waiting = select(Cycle.id).where(
+        Cycle.assistant_id == assistant.id, col(Cycle.state).in_(open_states)
+    )
+    query = select(Adapter).where(
+        Adapter.assistant_id == assistant.id,
+        or_(
+            col(Adapter.cycle_id).in_(waiting),
+            col(Adapter.id).in_(replays.asked_of(session, assistant)),
+        ),
     )
     return list(session.exec(query))
 

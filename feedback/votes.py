@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 
 from feedback import agreement, replays
 from feedback.errors import Conflict, Invalid
-from feedback.exam_tables import Choice, Replay, ReplayState, ReplayTurn, Vote
+from feedback.exam_tables import Choice, Replay, ReplayState, ReplayTurn, SidesOpened, Vote
 from feedback.replays import Turn
 from feedback.tables import Assistant
 from feedback.transcript import ModelMessages
@@ -52,11 +52,13 @@ class Progress:
 
     seen: int
     pairs: int
+    opened: bool = False
+    """Whether they read whose answers these are before they had seen every pair."""
 
     @property
     def left(self) -> int:
-        """Pairs they have not seen."""
-        return self.pairs - self.seen
+        """Pairs they may still vote on: those they have not seen, none once they know the sides."""
+        return 0 if self.opened else self.pairs - self.seen
 
 
 class Voted(NamedTuple):
@@ -96,7 +98,9 @@ class Tally:
 
 
 def next_pair(session: Session, replay: Replay, author: str) -> Pair | None:
-    """The pair least alike that this person has not seen; None when there is none."""
+    """The pair least alike that this person has not seen; None when there is none, or they know the sides."""
+    if _has_opened(session, replay, author):
+        return None
     ids = _pairs(session, replay)
     seen = _seen(session, replay, author)
     turn_id = next((each for each in ids if each not in seen), None)
@@ -111,13 +115,16 @@ def next_pair(session: Session, replay: Replay, author: str) -> Pair | None:
 def progress(session: Session, replay: Replay, author: str) -> Progress:
     """How many pairs there are to vote on, and how many this person has seen."""
     ids = set(_pairs(session, replay))
-    return Progress(len(ids & _seen(session, replay, author)), len(ids))
+    seen = len(ids & _seen(session, replay, author))
+    return Progress(seen, len(ids), _has_opened(session, replay, author))
 
 
 def _pairs(session: Session, replay: Replay) -> list[str]:
     """Turns of a finished replay in which the two say different things, least alike first."""
-    if replay.state != ReplayState.FINISHED:
-        return []
+    return _differing(session, replay) if replay.state == ReplayState.FINISHED else []
+
+
+def _differing(session: Session, replay: Replay) -> list[str]:
     query = select(ReplayTurn.id).where(
         ReplayTurn.replay_id == replay.id,
         col(ReplayTurn.likeness).is_not(None),
@@ -134,6 +141,46 @@ def _seen(session: Session, replay: Replay, author: str) -> set[str]:
             .where(ReplayTurn.replay_id == replay.id, Vote.author == author)
         )
     )
+
+
+# Who knows the sides
+
+
+def are_secret(session: Session, replay: Replay, author: str) -> bool:
+    """Whether this person may not see yet whose answers these are, if their votes shall count: there are
+    pairs, also of a replay under way, that they have not voted on.
+    """
+    if _has_opened(session, replay, author):
+        return False
+    return bool(set(_differing(session, replay)) - _seen(session, replay, author))
+
+
+def open_sides(session: Session, replay: Replay, author: str) -> bool:
+    """Somebody reads whose answers these are. Kept where pairs are left for them, for a vote of theirs would
+    not be blind any more; whether it was.
+    """
+    session.exec(select(Replay).where(Replay.id == replay.id).with_for_update()).one()
+    if not are_secret(session, replay, author):
+        return False
+    session.add(SidesOpened(replay_id=replay.id, author=author))
+    session.flush()
+    return True
+
+
+def opened_by(session: Session, replay: Replay) -> list[str]:
+    """Who read whose answers these are before they had seen every pair, in this order."""
+    query = select(SidesOpened.author).where(SidesOpened.replay_id == replay.id)
+    return list(session.exec(query.order_by(col(SidesOpened.id))))
+
+
+def _has_opened(session: Session, replay: Replay, author: str) -> bool:
+    query = select(SidesOpened.id).where(
+        SidesOpened.replay_id == replay.id, SidesOpened.author == author
+    )
+    return session.exec(query).first() is not None
+
+
+# Casting one
 
 
 def open_to(session: Session, assistant: Assistant, author: str) -> Replay | None:
@@ -168,7 +215,13 @@ def vote(session: Session, turn: ReplayTurn, author: str, ballot: Ballot) -> Vot
         raise Conflict(
             "These two answers are not to be voted on: they are the same, or not both there."
         )
+    session.exec(select(Replay).where(Replay.id == replay.id).with_for_update()).one()
     session.exec(select(ReplayTurn).where(ReplayTurn.id == turn.id).with_for_update()).one()
+    if _has_opened(session, replay, author):
+        raise Conflict(
+            "You have read whose answers these are, so your vote on them would not be blind. What you voted "
+            "before counts; to vote again, wait for a replay of other answers."
+        )
     if turn.id in _seen(session, replay, author):
         raise Conflict(
             "You have said something about this pair already; a blind vote stays as it is."

@@ -134,6 +134,7 @@ COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
         Fate.OURS: ("requested_by",),
         Fate.CODE: ("state", "lease_owner"),
     },
+    "sides_opened": {Fate.OURS: ("author",)},
     "judge_check": {Fate.OURS: ("judge",), Fate.CODE: ("source", "figures")},
 }
 """Of the other tables: what becomes of each column that holds text."""

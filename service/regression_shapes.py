@@ -38,7 +38,7 @@ class NewsOut(Shape):
 
     since: datetime
     sentence: str
-    lost: list[ChangeOut]
+    lost: list[ChangeOut] = Field(description="The newest of them; the sentence counts all.")
     learned: list[ChangeOut]
 
     @classmethod
@@ -111,7 +111,8 @@ class ForgettingOut(Shape):
     backward_transfer: float | None = Field(
         description="Lopez-Paz and Ranzato (2017), -1 to 1; below 0 it forgets."
     )
-    lost: list[LostOut]
+    lost: list[LostOut] = Field(description="The newest of them.")
+    lost_count: int
 
     @classmethod
     def of(cls, found: Forgetting) -> Self:
@@ -132,6 +133,7 @@ class ForgettingOut(Shape):
                 )
                 for one in found.lost
             ],
+            lost_count=found.lost_count,
         )
 
 

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from feedback import adapters, audit, replays, votes
 from feedback.database import reading, writing
-from feedback.errors import NotFound
+from feedback.errors import Invalid, NotFound
 from feedback.exam_tables import Replay, ReplayTurn
 from service.operator_api import adapter_for
 from service.permissions import OPERATORS, STAFF, Caller, allow, assistant_for, person_of
@@ -37,8 +37,12 @@ def request_replay(request: Request, new: NewReplay, caller: Operator) -> Replay
     """
     with writing(request.app.state.database) as session:
         owner = assistant_for(session, caller, new.assistant)
-        named = new.adapter and new.adapter != adapters.BASE
-        adapter = adapter_for(session, caller, str(new.adapter)) if named else None
+        if new.adapter == adapters.BASE:
+            raise Invalid(
+                f"Found {new.adapter!r} as the candidate; expected an adapter's name. A replay compares "
+                "an adapter with what is live."
+            )
+        adapter = adapter_for(session, caller, new.adapter) if new.adapter else None
         row = replays.request(session, owner, caller.name, adapter, new.days, new.turns)
         names = replays.names(session, row)
         actor = caller.actor(owner.id)
@@ -68,14 +72,20 @@ def read_replay(request: Request, replay_id: str, caller: Operator) -> ReplayFig
 
 @router.get("/replays/{replay_id}/turns")
 def read_turns(request: Request, replay_id: str, caller: Operator) -> list[TurnOut]:
-    """Every replayed answer with both sides, those least alike first."""
+    """Every replayed answer with both sides, those least alike first.
+
+    Whoever reads them before voting on every pair is kept, and cannot vote on this replay any more.
+    """
+    with writing(request.app.state.database) as session:
+        row = _replay(session, caller, replay_id)
+        open_for(session, row, caller)
     with reading(request.app.state.database) as session:
-        return turns_out(session, _replay(session, caller, replay_id))
+        return turns_out(session, row)
 
 
 @router.get("/replays/{replay_id}/pairs/next")
 def next_pair(request: Request, replay_id: str, caller: OfStaff) -> PairOut | None:
-    """The next pair for you to vote on, the least alike first; null when you have seen all."""
+    """The next pair for you to vote on, the least alike first; null when you have seen all, or the sides."""
     with reading(request.app.state.database) as session:
         row = _replay(session, caller, replay_id)
         author = person_of(session, caller).email
@@ -95,6 +105,13 @@ def vote(request: Request, turn_id: str, new: NewVote, caller: OfStaff) -> Voted
         progress = votes.progress(session, row, author)
         mine = None if progress.left else votes.figures(session, row).by_author[author]
         return VotedOut(left=progress.left, pairs=progress.pairs, mine=mine)
+
+
+def open_for(session: Session, row: Replay, caller: Caller) -> None:
+    """Keep that they read whose the answers are, where pairs were left for them to vote on."""
+    if votes.open_sides(session, row, caller.name):
+        actor = caller.actor(row.assistant_id)
+        audit.record(session, actor, "replay.open", f"replay {row.id}", row.assistant_id)
 
 
 def turns_out(session: Session, row: Replay) -> list[TurnOut]:

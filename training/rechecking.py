@@ -43,22 +43,21 @@ def request_rounds(at_most: int, done: set[str]) -> int:
     if not at_most:
         return 0
     with reading() as session:  # every poll: the writer's lock is taken only where something is due
-        owners = []
+        rounds = []
         for assistant in assistants.every(session):
             promotion = adapters.live(session, assistant)
             if promotion is None or promotion.id in done:
                 continue
             if rechecks.is_pending(session, assistant):
                 continue
-            if rechecks.due(session, assistant, promotion, 1):
-                owners.append(assistant)
+            if found := rechecks.due(session, assistant, promotion, at_most):
+                rounds.append((assistant, promotion, found))
             else:
                 done.add(promotion.id)
     requested = 0
-    for assistant in owners:
+    for assistant, promotion, found in rounds:
         with writing() as session:
-            adapters.lock(session, assistant)  # another loop may have asked meanwhile
-            requested += rechecks.request_round(session, assistant, at_most)
+            requested += rechecks.request_round(session, assistant, promotion, found)
     return requested
 
 

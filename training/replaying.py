@@ -9,6 +9,7 @@ import threading
 from evals.replay import replay
 from feedback import replays
 from feedback.database import database, reading, writing
+from feedback.errors import Unavailable
 from feedback.exam_tables import Replay
 from service.hot_swap import asking_engines
 from service.settings import service_settings
@@ -51,6 +52,9 @@ def do_requested(owner: str, leaving: threading.Event | None = None) -> Replay |
                 return None
             try:
                 return await replay(swaps, database(), claimed, progress)
+            except Unavailable as error:  # it is let go, with what it has
+                log.warning("replay=%s waits: %s", claimed.id, error)
+                return None
             except Leaving:
                 with writing() as session:
                     replays.release(session, claimed)

@@ -12,7 +12,6 @@ from sqlmodel import Session
 from feedback import (
     adapters,
     audit,
-    conversations,
     cycles,
     decisions,
     exams,
@@ -53,6 +52,8 @@ Topics = Annotated[list[str] | None, Form(max_length=1000)]
 Order = Literal["worse", "better"]
 
 PAGE = 20
+LOST = 50
+"""So many lost corrections are listed, the newest."""
 RULES = ("must_say_broken", "must_not_say_broken")
 
 
@@ -381,15 +382,15 @@ def _standing(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
 
 def _rechecked(session: Session, here: Seat, adapter: Adapter) -> dict[str, Any]:
     """Its corrections asked again: how many are right, and what it lost."""
-    found = rechecks.of_adapter(session, here.desk, adapter)
-    lost = [word for recheck, word in found if recheck.state == RecheckState.REGRESSED]
-    about = {word.message_id: conversations.message(session, word.message_id) for word in lost}
-    questions = learned.questions_of(session, list(about.values()))
+    states = rechecks.tally(session, here.desk, adapter)
+    lost = rechecks.lost_by(session, here.desk, adapter, LOST)
+    questions = learned.questions_of(session, [message for _, message in lost])
     return {
-        "states": rechecks.tally(found),
+        "states": states,
         "progress": rechecks.progress(session, here.desk),
-        "lost": [(word, questions[word.message_id]) for word in reversed(lost)],
-        "tickets": {word.id for word in lost if incidents.ticket_of(session, word)},
+        "lost": [(word, questions[message.id]) for word, message in lost],
+        "more_lost": states.get(RecheckState.REGRESSED, 0) - len(lost),
+        "tickets": incidents.that_are_tickets(session, [word.id for word, _ in lost]),
     }
 
 

@@ -24,6 +24,7 @@ DONE = {
     "accepted": "The question is a ticket now, with your answer as its reference.",
     "dismissed": "The question will be no ticket.",
     "rolled_back": "Rolled back. New conversations speak with what was live before.",
+    "withdrawn": "What was asked for before is withdrawn. What is live stays as it was.",
     "removed": "The files are removed. What those adapters learned, said and scored stays on record.",
     "removed_soon": "Decided. The loop deletes the files within seconds of looking for work.",
     "requested": "The cycle is requested; a loop takes it up within seconds.",
@@ -53,6 +54,8 @@ def became(request: Request, request_id: str, done: str) -> str:
     """What a page says after a promotion was asked for; Conflict with the reasons if it was refused."""
     state = request.app.state
     ended = promotions.outcome(request_id, state.settings.swap_wait_seconds, state.database)
+    if promotions.only_withdrew(ended):
+        return "withdrawn"
     return "waits" if ended.state == RequestState.WAITING else done
 
 

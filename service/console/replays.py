@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 from sqlmodel import Session
 
@@ -25,7 +25,7 @@ from service.console.differences import changes
 from service.console.pages import page
 from service.console.session import Seat, seat
 from service.permissions import OPERATORS
-from service.replay_api import turns_out
+from service.replay_api import open_for, turns_out
 
 router = APIRouter(prefix="/console/{assistant}/replays", include_in_schema=False)
 Operator = Annotated[Seat, Depends(seat(*OPERATORS))]
@@ -118,6 +118,8 @@ def show(
         given = votes.by_side(votes.of_replay(session, row))
         names = replays.names(session, row)
         mine = votes.progress(session, row, here.person.email)
+        secret = votes.are_secret(session, row, here.person.email)
+        opened_by = votes.opened_by(session, row)
     picked = [
         turn
         for turn in turns
@@ -135,6 +137,8 @@ def show(
         tally=tally,
         chart=_chart(tally),
         mine=mine,
+        secret=secret,
+        opened_by=opened_by,
         shown=[_shown(turn, given) for turn in picked[start : start + PAGE]],
         count=len(picked),
         topics=sorted(Counter(turn.topic or NO_TOPIC for turn in turns).items()),
@@ -147,11 +151,22 @@ def show(
     )
 
 
+@router.post("/{replay_id}/sides")
+def open_sides(request: Request, here: Operator, replay_id: str) -> Response:
+    """They want to read whose the answers are, and cannot vote on them from then on."""
+    with writing(request.app.state.database) as session:
+        open_for(session, _get(session, here, replay_id), here.caller)
+    return RedirectResponse(f"/console/{here.desk.name}/replays/{replay_id}#answers", 303)
+
+
 @router.get("/{replay_id}/export")
 def export(request: Request, here: Operator, replay_id: str) -> Response:
     """Every answer with both sides, as GET /v1/replays/{replay_id}/turns has it."""
+    with writing(request.app.state.database) as session:
+        row = _get(session, here, replay_id)
+        open_for(session, row, here.caller)
     with reading(request.app.state.database) as session:
-        found = turns_out(session, _get(session, here, replay_id))
+        found = turns_out(session, row)
     body = json.dumps(
         [each.model_dump(mode="json") for each in found], ensure_ascii=False, indent=2
     )

@@ -62,6 +62,7 @@ def _ended(session: Session, replay: Replay | None, author: str) -> dict[str, An
     turns = [turn for turn in replays.turns_of(session, replay) if turn.row.id in mine]
     return {
         "tally": tally,
+        "opened": votes.progress(session, replay, author).opened,
         "mine": tally.by_author[author],
         "chosen": [(turn, mine[turn.row.id]) for turn in turns[:SHOWN]],
         "candidate": candidate,

@@ -38,8 +38,9 @@ def three_adapters(shop: Shop) -> list[Adapter]:
             owner = shop_of(session)
             frozen = list(freezing.freeze(session, owner))
             adapter = adapters.publish(session, owner, built, frozen, {}, {})
-            adapters.promote(session, owner, adapter, "olga@example.com", "Better.")
-            rechecks.request_round(session, owner, 50)
+            promotion = adapters.promote(session, owner, adapter, "olga@example.com", "Better.")
+            due = rechecks.due(session, owner, promotion, 50)
+            rechecks.request_round(session, owner, promotion, due)
             for place, row in enumerate(rechecks.requested(session, 50)):
                 word = rechecks.get(session, row.feedback_id)
                 talk = session.get_one(Message, word.message_id).conversation_id

@@ -77,6 +77,7 @@ def test_an_operator_reads_the_differences_and_the_votes(
     expect(page.get_by_role("heading", name="Blind votes")).to_be_visible()
     in_both_lights(page, accessible)
     picture(page, "replay")
+    page.get_by_role("button", name="Show them; I do not vote on this replay").click()
     page.get_by_label("Topic").select_option("Returns")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("2 answers, least alike first")).to_be_visible()

@@ -3,17 +3,23 @@
 import html
 import json
 import re
+from functools import partial
+from types import SimpleNamespace
+from typing import cast
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
-from feedback import adapter_commands, adapters, audit, cycles, decisions, judgements
+from feedback import adapter_commands, adapters, audit, cycles, decisions, judgements, rechecks
 from feedback.database import reading, writing
+from feedback.desk_tables import RecheckState
 from feedback.exam_tables import Choice
 from feedback.judgements import Why
+from service.console import candidates
+from service.console.session import Seat
 from tests.console.trained import Trained, add_tickets, shop_of, teach, train
-from tests.feedback.said import corrected
+from tests.feedback.said import corrected, statements_of
 from tests.service.conftest import Shop
 
 
@@ -106,6 +112,28 @@ def test_rejecting_ends_the_waiting_and_keeps_live(
     assert cycle.reason == "Rejected by olga@example.com: says for ever"
     assert entry.subject == trained.adapter.name
     assert olga.post(page_of(trained, "/reject"), data={"reason": "no"}).status_code == 409
+
+
+def test_many_lost_corrections_cost_no_more_questions_than_one_and_the_newest_are_listed(
+    shop: Shop, trained: Trained, mara: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "LOST", 3)
+    asked = []
+    for count in (1, 6):
+        with writing(shop.database) as session:
+            owner = shop_of(session)
+            for number in range(count):
+                word = corrected(session, owner, f"Lamp {count}-{number}?", "It is fine.")
+                row = rechecks.request(session, word, "mara")
+                rechecks.finish(session, row, RecheckState.REGRESSED, trained.adapter, "No.")
+        with reading(shop.database) as session:
+            here = cast(Seat, SimpleNamespace(desk=shop_of(session)))
+            adapter = adapters.get(session, trained.adapter.name)
+            act = partial(candidates._rechecked, session, here, adapter)
+            asked.append(len(statements_of(session, act)))
+    assert asked[0] == asked[1]
+    page = mara.get(f"/console/shop/candidates/{trained.adapter.name}").text
+    assert "Lamp 6-5?" in page and "Lamp 6-2?" not in page and "And 4 older ones." in page
 
 
 def test_agents_look_but_do_not_decide(mara: httpx.Client, shop: Shop, trained: Trained) -> None:

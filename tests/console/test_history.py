@@ -4,11 +4,12 @@ import re
 
 import httpx
 
-from feedback import adapters, audit
+from feedback import adapters, audit, promotions
 from feedback.database import reading, writing
 from tests.console.trained import shop_of
 from tests.feedback.said import long_ago
 from tests.service.conftest import Shop
+from tests.stand_in_engine import StandInEngine
 
 
 def promoted_twice(shop: Shop) -> tuple[str, str]:
@@ -39,6 +40,21 @@ def test_rolling_back_is_another_promotion_with_a_reason(olga: httpx.Client, sho
     assert live is not None
     assert live.name == first
     assert entry.detail == {"reason": "too curt", "before": second}
+
+
+def test_withdrawing_a_promotion_that_waits_is_not_called_a_rollback(
+    olga: httpx.Client, shop: Shop, engine: StandInEngine
+) -> None:
+    _, second = promoted_twice(shop)
+    engine.down = True  # so that it waits
+    third = shop.publish("third")
+    with writing(shop.database) as session:
+        promotions.request(session, shop_of(session), third, "jon", "better still")
+    shown = olga.post("/console/shop/rollback", data={"reason": "no, wait"}).text
+    assert "is withdrawn" in shown and "Rolled back." not in shown
+    with reading(shop.database) as session:
+        live = adapters.live_adapter(session, shop_of(session))
+    assert live is not None and live.name == second
 
 
 def test_there_is_nothing_to_roll_back_before_a_promotion(olga: httpx.Client) -> None:

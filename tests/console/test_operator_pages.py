@@ -1,5 +1,7 @@
 """Datasets, tickets and settings in the console."""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -92,7 +94,7 @@ def test_a_new_prompt_is_a_new_version_with_a_diff(olga: httpx.Client, shop: Sho
 
 
 def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop: Shop) -> None:
-    sent = {
+    sent: dict[str, dict[str, Any]] = {
         "answers": {"temperature": "0.3", "top_p": "0.9", "max_tokens": "128", "seed": ""},
         "gate": {
             "metric": "chrf",

@@ -96,6 +96,7 @@ OF_OPERATORS = [
     "GET replays",
     "POST replays",
     "GET replays/{replay_id}",
+    "POST replays/{replay_id}/sides",
     "GET replays/{replay_id}/export",
     "POST replays/{replay_id}/decision",
     "GET trials",

@@ -45,7 +45,8 @@ def test_an_operator_asks_for_a_replay_and_the_loop_does_it(
     assert replaying.do_requested("loop", threading.Event()) is not None
     assert replaying.do_requested("loop") is None
     service_settings.cache_clear()
-    ended = olga.get(page.url.path).text
+    assert "Do you mend zips?" not in olga.get(page.url.path).text  # she may vote first
+    ended = olga.post(f"{page.url.path}/sides").text
     assert "1 answer, least alike first" in ended and "Do you mend zips?" in ended
     assert "You said: Do you mend zips?" in ended
     assert "replay.request" in acts(shop)
@@ -56,7 +57,7 @@ def test_differences_come_least_alike_first_and_are_filtered(
 ) -> None:
     replay = replayed(shop)
     path = f"/console/shop/replays/{replay.id}"
-    page = olga.get(path).text
+    page = olga.post(f"{path}/sides").text
     questions = re.findall(r'<p class="question">([^<]+)</p>', page)
     assert questions[0].startswith("I lost the receipt") and len(questions) == len(SAID) - 1
     assert "<ins>" in page and "<del>" in page and "17 %" in page
@@ -69,6 +70,39 @@ def test_differences_come_least_alike_first_and_are_filtered(
     exported = olga.get(f"{path}/export")
     assert "attachment" in exported.headers["content-disposition"]
     assert [each["likeness"] for each in exported.json()] == sorted(each[4] for each in SAID)
+
+
+@pytest.mark.parametrize("door", ["page", "export", "api"])
+def test_an_operator_who_reads_the_sides_first_cannot_vote_on_them(
+    olga: httpx.Client, shop: Shop, door: str
+) -> None:
+    replay = replayed(shop)
+    path = f"/console/shop/replays/{replay.id}"
+    page = olga.get(path).text
+    assert "Vote on 5 pairs" in page and "Candidate, now" not in page
+    action = re.findall(r'action="(/console/shop/vote/\w+)"', olga.get("/console/shop/vote").text)[
+        0
+    ]
+    if door == "page":
+        assert "Candidate, now" in olga.post(f"{path}/sides").text
+    elif door == "export":
+        assert olga.get(f"{path}/export").status_code == 200
+    else:
+        with writing(shop.database) as session:
+            owner = staff.get(session, "olga@example.com")
+            key = api_keys.create(session, "laptop", Role.OPERATOR, None, owner)[1]
+        told = httpx.get(
+            f"{shop.url}/v1/replays/{replay.id}/turns",
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+        )
+        assert told.status_code == 200
+    refused = olga.post(action, data={"choice": "first"})
+    assert refused.status_code == 409 and "would not be blind" in refused.text
+    assert "Nothing to vote on" in olga.get("/console/shop/vote").text
+    page = olga.get(path).text
+    assert "olga@example.com read whose the answers are" in page and "Vote on" not in page
+    assert acts(shop).count("replay.open") == 1
 
 
 def sides_of(page: str) -> list[str]:
@@ -133,7 +167,7 @@ def test_what_customers_and_bots_wrote_is_text_on_every_page(
             session.add(turn.row)
     for page in (
         mara.get("/console/shop/vote").text,
-        olga.get(f"/console/shop/replays/{replay.id}").text,
+        olga.post(f"/console/shop/replays/{replay.id}/sides").text,
     ):
         assert "<script>alert" not in page and "&lt;script&gt;alert" in page
 
@@ -165,6 +199,8 @@ def test_the_api_has_the_same(shop: Shop) -> None:
         asked = client.post("/v1/replays", json={"days": 3})
         assert asked.status_code == 201 and asked.json()["state"] == "requested"
         assert client.post("/v1/replays", json={"turns": 100_000}).status_code == 422
+        base = client.post("/v1/replays", json={"adapter": "base"})
+        assert base.status_code == 422 and "expected an adapter's name" in base.text
     voted(shop, replay, "mara@example.com", OURS, OURS)
     with shop.client("operator") as client:
         figures = client.get(f"/v1/replays/{replay.id}").json()

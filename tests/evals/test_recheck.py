@@ -6,10 +6,18 @@ from sqlmodel import Session
 
 from evals.recheck import recheck
 from evals.settings import EvalsSettings
-from feedback import conversations, corrections, rechecks
+from feedback import adapters, assistants, conversations, corrections, rechecks
 from feedback.database import writing
 from feedback.desk_tables import Recheck, RecheckState
-from feedback.tables import Assistant, Feedback, FeedbackKind, Role, Speaker
+from feedback.tables import (
+    Assistant,
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    Message,
+    Role,
+    Speaker,
+)
 from tests.evals.conftest import Room
 
 TAUGHT = "Bring it back within forty days."
@@ -60,6 +68,22 @@ def test_the_question_is_asked_as_it_stood_before_the_answer(room: Room) -> None
     again(room, given)
     asked = room.engine.asked[-1]["messages"]
     assert asked[-1] == {"role": "user", "content": "May I bring it back?"}
+
+
+def test_the_question_is_asked_of_what_answers_its_topic(room: Room) -> None:
+    first, second = room.publish("one"), room.publish("two")
+    with writing(room.database) as session:
+        owner = assistants.get(session, "shop")
+        owner.topics = ["returns", "fees"]
+        session.add(owner)
+        adapters.promote(session, owner, first, "olga", "good")
+        adapters.promote(session, owner, second, "olga", "better", except_topics=["fees"])
+        given = {topic: correction(session, owner) for topic in ("returns", "fees", None)}
+        for topic, word in given.items():
+            message = session.get_one(Message, word.message_id)
+            session.get_one(Conversation, message.conversation_id).topic = topic
+    asked = {topic: again(room, word).adapter_id for topic, word in given.items()}
+    assert asked == {"returns": second.id, "fees": first.id, None: first.id}
 
 
 def test_an_engine_that_is_down_leaves_a_failed_recheck_with_the_reason(room: Room) -> None:

@@ -1,10 +1,13 @@
 """A replay is done: both sides asked as serving asks, pair by pair, and it goes on where it stopped."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from sqlmodel import Session
 
+from evals import courtesy
 from evals.replay import likeness, replay
 from feedback import adapters, assistants, conversations, replays
 from feedback.database import reading, writing
@@ -125,6 +128,77 @@ def test_an_engine_that_is_away_leaves_the_replay_for_later(room: Room) -> None:
         again = replays.claim(session, "there")
     assert again is not None and again.id == one.id
     assert done(room, again).state == ReplayState.FINISHED
+
+
+def test_an_engine_that_goes_away_midway_costs_no_pair(room: Room) -> None:
+    room.publish("one")
+    with writing(room.database) as session:
+        for number in range(6):
+            talk(session, room, f"Question {number}?")
+    one = claimed(room)
+
+    def dies(number: int) -> None:
+        room.engine.down = number >= 5
+
+    room.engine.on_chat = dies
+    with pytest.raises(Unavailable):
+        done(room, one)
+    assert all(turn.row.error is None for turn in turns_of(room, one))
+    room.engine.down, room.engine.on_chat = False, lambda number: None
+    with writing(room.database) as session:
+        again = replays.claim(session, "there")
+        assert again is not None
+        left = len(replays.left(session, again))
+    assert left > 0
+    ended = done(room, again)
+    assert (ended.state, ended.done) == (ReplayState.FINISHED, 6)
+    assert all(turn.is_answered for turn in turns_of(room, ended))
+
+
+def test_letting_go_takes_nothing_from_who_has_taken_it_over(room: Room) -> None:
+    room.publish("one")
+    one = claimed(room)
+    with writing(room.database) as session:
+        row = replays.get(session, one.id)
+        row.lease_until = row.created_at
+        session.add(row)
+    with writing(room.database) as session:
+        assert replays.claim(session, "there") is not None
+    with writing(room.database) as session:
+        replays.release(session, one)
+        assert replays.get(session, one.id).lease_owner == "there"
+
+
+def test_pairs_keep_back_while_the_engine_answers_customers(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courtesy, "LOOK_SECONDS", 0.01)
+    room.publish("one")
+    with writing(room.database) as session:
+        for number in range(16):
+            talk(session, room, f"Question {number}?")
+    settings = room.settings.model_copy(
+        update={"concurrency": 8, "concurrency_beside_customers": 2}
+    )
+    running, at_once = 0, list[int]()
+    chat = room.engine.chat
+
+    async def slow(body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        async for part in chat(body):
+            yield part
+
+    async def computed() -> int:
+        return 3 + running  # three customers
+
+    monkeypatch.setattr(room.engine, "chat", slow)
+    monkeypatch.setattr(room.engine, "running", computed)
+    asyncio.run(replay(room.swaps, room.database, claimed(room), settings=settings))
+    assert max(at_once[-16:]) == 2
 
 
 def test_an_adapter_whose_files_are_gone_fails_the_replay_with_the_reason(room: Room) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlmodel import Session, select
 
 from feedback import adapters, assistants, conversations, corrections
@@ -84,6 +85,25 @@ def roll_back(session: Session, assistant: Assistant, by: str, reason: str) -> P
     """A rollback as history has it, without the engines' word."""
     target = adapters.rollback_target(session, assistant)
     return adapters.promote(session, assistant, target, by, reason, rolls_back=True)
+
+
+def statements_of(session: Session, act: Callable[[], object]) -> list[tuple[str, Any]]:
+    """The statements that an act sends to the database, with their parameters; not what others send."""
+    found: list[tuple[str, Any]] = []
+    mine = threading.get_ident()
+
+    def note(_c: Any, _u: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if threading.get_ident() == mine and not statement.startswith("BEGIN"):
+            found.append((statement, parameters))
+
+    session.flush()
+    bound = session.get_bind()
+    event.listen(bound, "before_cursor_execute", note)
+    try:
+        act()
+    finally:
+        event.remove(bound, "before_cursor_execute", note)
+    return found
 
 
 def while_open(

@@ -130,6 +130,7 @@ def test_what_cannot_be_is_refused_with_a_sentence_and_changes_nothing(
         (Invalid, "All topics are excepted", three, tuple(TOPICS)),
         (Conflict, "answered by different adapters", three, ("refunds", "fees")),
         (Conflict, "itself answers fees", two, ("fees",)),
+        (Conflict, "answers fees now, but not all topics", three, ("fees",)),
         (Conflict, "is live already", two, ("refunds", "refunds")),
     ]
     for kind, sentence, adapter, topics in refused:
@@ -139,6 +140,19 @@ def test_what_cannot_be_is_refused_with_a_sentence_and_changes_nothing(
             promotions.request(session, shop, adapter, "olga", "x", except_topics=topics)
     assert speakers(session, shop) == before
     assert promotions.waiting(session, shop) is None
+
+
+def test_what_is_unknown_is_never_left_to_what_never_answered_all_topics(
+    shop: Assistant, session: Session, trio: list[Adapter]
+) -> None:
+    one, two, three = trio
+    promote(session, shop, one)
+    promote(session, shop, two, "refunds")
+    with pytest.raises(Conflict, match="Let it answer all topics first"):
+        promote(session, shop, three, "fees")
+    promote(session, shop, two)
+    promote(session, shop, three, "fees")
+    assert speakers(session, shop)[None] == two.name
 
 
 def test_a_topic_that_left_the_list_stays_excepted(
@@ -271,6 +285,7 @@ def _follow(session: Session, owner: Assistant, made: list[Adapter], acts: list[
                 done = promote(session, owner, made[which], *topics)
                 kept = {before[topic] for topic in topics}
                 assert len(kept) <= 1 and made[which].name not in kept
+                assert kept <= {"base", *for_all}  # each was live for all topics before
                 book = {
                     topic: before[topic] if topic in topics else made[which].name
                     for topic in TOPICS

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import Session
 
+import feedback.forgetting as forgetting_module
 from feedback import adapters, exams, freezing, rechecks, tickets
 from feedback.desk_tables import RecheckState
 from feedback.forgetting import NOT_LEARNED, By, backward_transfer, forgetting
 from feedback.tables import Adapter, Assistant, Conversation, Feedback, Message
-from tests.feedback.said import built_adapter, corrected
+from tests.feedback.said import built_adapter, corrected, statements_of
 
 Go = Callable[..., Adapter]
 
@@ -84,6 +85,24 @@ def test_the_share_fixed_per_topic_and_what_was_lost_with_whom(
     [gone] = found.lost
     assert (gone.feedback.id, gone.question) == (tent.id, "What of the torch?")
     assert (gone.had.id, gone.lost_with.id) == (one.id, two.id)
+
+
+def test_many_corrections_cost_no_more_questions_than_one_and_the_newest_lost_are_named(
+    assistant: Assistant, session: Session, go_live: Go, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting_module, "SHOWN", 2)
+    one, two = go_live("a", learns=False), go_live("b", learns=False)
+    asked = []
+    for names in (["lamp"], [f"lamp {number}" for number in range(6)]):
+        for word in taught(session, assistant, "Light", *names):
+            heard(session, one, it=(word, True))
+            heard(session, two, it=(word, False))
+        session.flush()
+        asked.append(len(statements_of(session, lambda: forgetting(session, assistant))))
+    assert asked[0] == asked[1]
+    found = forgetting(session, assistant)
+    assert found.lost_count == 7
+    assert [each.question for each in found.lost] == ["What of the lamp 5?", "What of the lamp 4?"]
 
 
 def test_groups_are_topics_months_or_the_adapter_that_learned_it_first(

@@ -11,8 +11,18 @@ from sqlmodel import Session
 
 from feedback import adapters, corrections, learned, news, policies, rechecks
 from feedback.desk_tables import Recheck, RecheckState
-from feedback.tables import Adapter, Assistant, Feedback, FeedbackKind, Promotion, Role, now
-from tests.feedback.said import answered, built_adapter, corrected, roll_back
+from feedback.tables import (
+    Adapter,
+    Assistant,
+    Conversation,
+    Feedback,
+    FeedbackKind,
+    Message,
+    Promotion,
+    Role,
+    now,
+)
+from tests.feedback.said import answered, built_adapter, corrected, roll_back, statements_of
 
 FIXED, NOT_YET, LOST = RecheckState.FIXED, RecheckState.NOT_YET, RecheckState.REGRESSED
 Go = Callable[[str], Adapter]
@@ -49,6 +59,15 @@ def live_promotion(session: Session, assistant: Assistant) -> Promotion:
     return found
 
 
+def ask_round(session: Session, assistant: Assistant, at_most: int) -> int:
+    """What the loop does: it looks what is due, and asks for it."""
+    promotion = adapters.live(session, assistant)
+    if promotion is None:
+        return 0
+    found = rechecks.due(session, assistant, promotion, at_most)
+    return rechecks.request_round(session, assistant, promotion, found)
+
+
 def work_off(session: Session, assistant: Assistant, state: RecheckState = FIXED) -> int:
     """What the loop does with one round."""
     live = adapters.live_adapter(session, assistant)
@@ -62,7 +81,7 @@ def test_before_anything_was_promoted_nothing_is_due(
     assistant: Assistant, session: Session
 ) -> None:
     taught(session, assistant, 2)
-    assert rechecks.request_round(session, assistant, 10) == 0
+    assert ask_round(session, assistant, 10) == 0
     assert rechecks.progress(session, assistant) is None
 
 
@@ -77,16 +96,84 @@ def test_rounds_are_bounded_and_together_ask_every_correction_once(
     adapter = adapters.publish(session, assistant, built, [], {}, {})
     adapters.promote(session, assistant, adapter, "olga", "better")
     asked: list[int] = []
-    while found := rechecks.request_round(session, assistant, at_most):
-        assert rechecks.request_round(session, assistant, at_most) == 0  # while it is under way
+    while found := ask_round(session, assistant, at_most):
+        assert ask_round(session, assistant, at_most) == 0  # while it is under way
         assert work_off(session, assistant) == found
         asked.append(found)
     assert sum(asked) == count and all(each <= at_most for each in asked)
     seen = rechecks.of_adapter(session, assistant, adapter)
-    assert sorted(word.id for _, word in seen) == sorted(word.id for word in words)
+    assert sorted(seen) == sorted(word.id for word in words)
     done = rechecks.progress(session, assistant)
     assert done is not None and (done.checked, done.total) == (count, count)
     place.rollback()
+
+
+def test_a_round_that_was_looked_up_is_not_asked_for_once_things_have_changed(
+    assistant: Assistant, session: Session, go_live: Go
+) -> None:
+    gone, kept = taught(session, assistant, 2)
+    go_live("a")
+    promotion = live_promotion(session, assistant)
+    found = rechecks.due(session, assistant, promotion, 5)
+    corrections.withdraw(session, gone.id, "mara")
+    assert rechecks.request_round(session, assistant, promotion, found) == 1
+    assert [row.feedback_id for row in rechecks.requested(session)] == [kept.id]
+    assert rechecks.request_round(session, assistant, promotion, found) == 0  # one is under way
+    work_off(session, assistant)
+    go_live("b")
+    assert rechecks.request_round(session, assistant, promotion, found) == 0  # b is live by now
+
+
+def about(session: Session, word: Feedback, topic: str | None) -> Feedback:
+    """The correction is in a conversation about this topic."""
+    message = session.get_one(Message, word.message_id)
+    session.get_one(Conversation, message.conversation_id).topic = topic
+    session.flush()
+    return word
+
+
+def test_corrections_about_excepted_topics_are_not_due_and_count_by_who_answers_them(
+    assistant: Assistant, session: Session, go_live: Go
+) -> None:
+    assistant.topics = ["lamps", "fees"]
+    session.add(assistant)
+    lamp, fee, unknown = (
+        about(session, word, topic)
+        for word, topic in zip(taught(session, assistant, 3), ("lamps", "fees", None), strict=True)
+    )
+    first = go_live("a")
+    second = go_live("b")
+    adapters.promote(session, assistant, first, "olga", "back")
+    adapters.promote(session, assistant, second, "olga", "but fees", except_topics=["fees"])
+    promotion = live_promotion(session, assistant)
+    due = rechecks.due(session, assistant, promotion, 10)
+    assert [word.id for word in due] == [lamp.id]
+    progress = rechecks.progress(session, assistant)
+    assert progress is not None and progress.total == 1
+    for word in (lamp, fee, unknown):
+        checked(session, word, FIXED, first)
+        checked(session, word, LOST, second)
+    counts = rechecks.that_count(session, assistant, [lamp.id, fee.id, unknown.id])
+    assert counts[lamp.id].adapter_id == second.id
+    assert counts[fee.id].adapter_id == counts[unknown.id].adapter_id == first.id
+    assert learned.counts(session, assistant, None)["fixed"] == 2
+
+
+def test_what_the_loop_looks_at_every_second_is_found_without_a_scan(
+    assistant: Assistant, session: Session
+) -> None:
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    if not is_sqlite:  # which would rather read a whole small table
+        session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")
+    looks = (
+        lambda: rechecks.is_pending(session, assistant),
+        lambda: rechecks.requested(session, 1),
+    )
+    for look in looks:
+        [(statement, parameters)] = statements_of(session, look)
+        explain = f"EXPLAIN {'QUERY PLAN ' if is_sqlite else ''}{statement}"
+        plan = session.connection().exec_driver_sql(explain, parameters).all()
+        assert "ix_recheck_requested" in str(plan)
 
 
 def test_progress_says_how_many_of_how_many_and_against_what(
@@ -94,7 +181,7 @@ def test_progress_says_how_many_of_how_many_and_against_what(
 ) -> None:
     taught(session, assistant, 3)
     adapter = go_live("a")
-    rechecks.request_round(session, assistant, 2)
+    ask_round(session, assistant, 2)
     work_off(session, assistant)
     found = rechecks.progress(session, assistant)
     assert found is not None
@@ -139,12 +226,12 @@ def test_an_adapter_that_comes_back_is_not_asked_again_and_its_own_checks_count(
     first = go_live("a")
     checked(session, word, FIXED, first)
     second = go_live("b")
-    assert rechecks.request_round(session, assistant, 5) == 1
+    assert ask_round(session, assistant, 5) == 1
     work_off(session, assistant, LOST)
     counts = rechecks.that_count(session, assistant, [word.id])
     assert counts[word.id].adapter_id == second.id
     roll_back(session, assistant, "olga", "worse")
-    assert rechecks.request_round(session, assistant, 5) == 0
+    assert ask_round(session, assistant, 5) == 0
     counts = rechecks.that_count(session, assistant, [word.id])
     assert (counts[word.id].adapter_id, counts[word.id].state) == (first.id, FIXED)
     assert learned.counts(session, assistant, None)["fixed"] == 1
@@ -156,9 +243,9 @@ def test_what_fails_is_tried_again_but_not_for_ever(
     taught(session, assistant, 1)
     go_live("a")
     for _ in range(rechecks.TRIES):
-        assert rechecks.request_round(session, assistant, 5) == 1
+        assert ask_round(session, assistant, 5) == 1
         work_off(session, assistant, RecheckState.FAILED)
-    assert rechecks.request_round(session, assistant, 5) == 0
+    assert ask_round(session, assistant, 5) == 0
 
 
 def test_what_a_person_asks_for_comes_before_the_round(
@@ -166,7 +253,7 @@ def test_what_a_person_asks_for_comes_before_the_round(
 ) -> None:
     taught(session, assistant, 3)
     go_live("a")
-    assert rechecks.request_round(session, assistant, 5) == 3
+    assert ask_round(session, assistant, 5) == 3
     late = corrected(session, assistant, "And the moon?", "It is free.")
     rechecks.request(session, late, "mara@example.com")
     first, *rest = rechecks.requested(session)
@@ -214,6 +301,29 @@ def test_news_is_told_in_a_sentence(assistant: Assistant, session: Session) -> N
         checked(session, word, FIXED, None)
     found = news.since(session, assistant, None, looked)
     assert found.sentence == "3 of your corrections were learned, 1 was lost again."
+
+
+def test_news_ask_as_few_questions_for_many_corrections_as_for_one(
+    assistant: Assistant, session: Session, go_live: Go, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "SHOWN", 3)
+    looked = now()
+    numbers = []
+    for seed, count in (("a", 1), ("b", 8)):
+        by = go_live(seed)
+        for word in taught(session, assistant, count):
+            checked(session, word, FIXED, by)
+        numbers.append(
+            [
+                len(statements_of(session, lambda: news.count(session, assistant, "mara", looked))),
+                len(statements_of(session, lambda: news.since(session, assistant, "mara", looked))),
+            ]
+        )
+    assert numbers[0] == numbers[1]
+    told = news.since(session, assistant, "mara", looked)
+    assert (len(told.learned), told.learned_count, told.count) == (3, 9, 9)
+    assert told.sentence == "9 of your corrections were learned."
+    assert told.learned[0].feedback.id > told.learned[-1].feedback.id
 
 
 def test_one_correction_shows_everything_the_bot_said_to_it(

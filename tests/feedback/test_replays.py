@@ -10,14 +10,23 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from feedback import adapters, erasure, replays, votes, whose_words
+from feedback import (
+    adapters,
+    erasure,
+    freezing,
+    replays,
+    retention,
+    standing,
+    votes,
+    whose_words,
+)
 from feedback.audit import Actor
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid
 from feedback.exam_tables import Replay, ReplayState, ReplayTurn, Vote
 from feedback.tables import Adapter, Assistant, Conversation, Message, MessageState, now
 from feedback.votes import Ballot
-from tests.feedback.said import answered, built_adapter
+from tests.feedback.said import answered, built_adapter, corrected
 
 OLGA = "olga@example.com"
 
@@ -86,10 +95,8 @@ def test_only_whole_answers_of_these_days_to_customers_of_this_assistant_are_dra
     replay = begun(session, assistant)
     drawn = session.exec(select(ReplayTurn.message_id).where(ReplayTurn.replay_id == replay.id))
     assert set(drawn) == wanted and replay.total == 3
-    longer = (
-        replays.request(session, assistant, OLGA, days=30) if answer_all(session, replay) else None
-    )
-    assert longer is not None
+    replays.end(session, replay)
+    longer = replays.request(session, assistant, OLGA, days=30)
     claimed = replays.claim(session, "here")
     assert claimed is not None and claimed.id == longer.id and claimed.total == 4
 
@@ -107,6 +114,81 @@ def test_a_rare_topic_appears_and_the_same_answers_are_drawn_again(
         drawn.append({turn.row.message_id for turn in found})
         replays.end(session, replay)
     assert drawn[0] == drawn[1]
+
+
+def drawn_in(session: Session, replay: Replay) -> set[str]:
+    """The questions that were drawn."""
+    return {turn.question for turn in replays.turns_of(session, replay)}
+
+
+@pytest.mark.parametrize("learner", ["the candidate", "what is live"])
+def test_nothing_is_asked_that_either_side_was_trained_on_nor_whose_customer_was(
+    assistant: Assistant, session: Session, tmp_path: Path, learner: str
+) -> None:
+    corrected(session, assistant, "May I return it?", "Within 40 days.", "wren")
+    corrected(session, assistant, "Is my zip covered?", "For 10 years.")
+    learned = list(freezing.freeze(session, assistant))
+    talked(session, assistant, "And shoes?", who="wren")
+    for who in ("otis", None):
+        talked(session, assistant, f"Do you ship to {who}?", who=who)
+    made = [
+        adapters.publish(session, assistant, built_adapter(tmp_path / each, each.encode()), data, {}, {})
+        for each, data in (("knows", learned), ("new", []))
+    ]  # fmt: skip
+    candidate, live = made if learner == "the candidate" else made[::-1]
+    adapters.promote(session, assistant, live, OLGA, "good")
+    replays.request(session, assistant, OLGA, candidate)
+    claimed = replays.claim(session, "here")
+    assert claimed is not None
+    assert drawn_in(session, claimed) == {"Do you ship to otis?", "Do you ship to None?"}
+
+
+def test_two_adapters_are_never_asked_twice_what_somebody_may_have_read(
+    assistant: Assistant, candidate: Adapter, session: Session, tmp_path: Path
+) -> None:
+    for number in range(3):
+        talked(session, assistant, f"Question {number}?")
+    answer_all(session, begun(session, assistant, most=2))
+    later = begun(session, assistant)
+    assert later.total == 1  # what was answered is over, what was not drawn is left
+    replays.end(session, later)
+    other = adapters.publish(session, assistant, built_adapter(tmp_path / "c", b"c"), [], {}, {})
+    again = begun(session, assistant)
+    assert (again.adapter_id, again.total) == (other.id, 3)  # to these two it is new
+    answer_all(session, again)
+    adapters.promote(session, assistant, other, OLGA, "good")
+    assert begun(session, assistant).total == 3  # other against candidate was never asked
+
+
+def test_the_sides_turned_round_are_the_same_two(
+    assistant: Assistant, candidate: Adapter, session: Session, tmp_path: Path
+) -> None:
+    talked(session, assistant, "Question?")
+    other = adapters.publish(session, assistant, built_adapter(tmp_path / "c", b"c"), [], {}, {})
+    for live, asked, total in ((candidate, other, 1), (other, candidate, 0)):
+        adapters.promote(session, assistant, live, OLGA, "good")
+        replays.request(session, assistant, OLGA, asked)
+        claimed = replays.claim(session, "here")
+        assert claimed is not None and claimed.total == total
+        answer_all(session, claimed)
+
+
+def test_only_what_the_live_side_answers_is_drawn(
+    assistant: Assistant, session: Session, candidate: Adapter, tmp_path: Path
+) -> None:
+    assistant.topics = ["Returns", "Refunds"]
+    session.add(assistant)
+    for topic in ("Returns", "Refunds", None):
+        talked(session, assistant, f"What of {topic}?", topic)
+    first, second = (
+        adapters.publish(session, assistant, built_adapter(tmp_path / each, each.encode()), [], {}, {})
+        for each in "cd"
+    )  # fmt: skip
+    adapters.promote(session, assistant, first, OLGA, "good")
+    adapters.promote(session, assistant, second, OLGA, "better", except_topics=["Refunds"])
+    replays.request(session, assistant, OLGA, candidate)
+    claimed = replays.claim(session, "here")
+    assert claimed is not None and drawn_in(session, claimed) == {"What of Returns?"}
 
 
 def test_the_question_is_asked_with_what_had_been_said_before_it_and_nothing_after(
@@ -161,6 +243,27 @@ def test_one_process_holds_a_replay_until_it_falls_silent(
         kept = replays.keep(session, other, turn_id, None, "a", "b", 1.0)
         assert (kept.done, kept.total) == (1, 1)
         assert replays.left(session, other) == []
+
+
+def test_both_sides_stay_loaded_and_keep_their_files_until_the_replay_has_ended(
+    assistant: Assistant, candidate: Adapter, session: Session, tmp_path: Path
+) -> None:
+    other = adapters.publish(session, assistant, built_adapter(tmp_path / "c", b"c"), [], {}, {})
+    adapters.promote(session, assistant, other, OLGA, "good")
+    replay = begun(session, assistant)
+    adapters.promote(session, assistant, None, OLGA, "back to the base model")
+
+    def kept() -> tuple[set[str], set[str]]:
+        """What is awaited, and what stays on the disk for the replay's sake."""
+        plan = retention.plan(session, assistant, now() + timedelta(days=4000))
+        because = "answers a replay that is not finished"
+        awaited = standing.of(session, assistant).awaited
+        return {each.name for each in awaited}, {v.name for v in plan if because in v.keep}
+
+    both = {candidate.name, other.name}
+    assert kept() == (both, both)
+    replays.end(session, replay)
+    assert kept() == (set(), set())
 
 
 def test_whoever_is_erased_leaves_no_replayed_answer_and_no_vote_behind(

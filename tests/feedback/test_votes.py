@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from feedback import adapters, replays, votes
 from feedback.database import writing
 from feedback.errors import Conflict, Invalid
-from feedback.exam_tables import Choice, Replay, ReplayTurn
+from feedback.exam_tables import Choice, Replay, ReplayState, ReplayTurn
 from feedback.tables import Assistant
 from feedback.votes import Ballot
 from tests.feedback.said import answered, built_adapter
@@ -55,6 +55,47 @@ def test_the_least_alike_comes_first_and_nobody_sees_a_pair_twice(
     assert shown == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert votes.progress(session, replay, "mara").left == 0
     assert votes.progress(session, replay, "nils").left == 5
+
+
+def test_who_opens_the_sides_may_not_vote_from_then_on_and_what_they_voted_counts(
+    session: Session, replay: Replay
+) -> None:
+    votes_for(session, replay, "olga", Choice.CANDIDATE)
+    assert votes.are_secret(session, replay, "olga")
+    assert votes.open_sides(session, replay, "olga")
+    assert votes.next_pair(session, replay, "olga") is None
+    assert votes.progress(session, replay, "olga").left == 0
+    assert not votes.are_secret(session, replay, "olga")
+    left = votes.next_pair(session, replay, "mara")
+    assert left is not None  # others go on
+    for turn in replays.turns_of(session, replay):
+        with pytest.raises(Conflict, match="would not be blind"):
+            votes.vote(session, turn.row, "olga", Ballot.FIRST)
+    assert votes.figures(session, replay).by_author == {
+        "olga": {"candidate": 1, "tie": 0, "live": 0, "skipped": 0}
+    }
+    assert not votes.open_sides(session, replay, "olga")
+    assert votes.opened_by(session, replay) == ["olga"]
+
+
+def test_who_has_voted_on_every_pair_may_read_the_sides_and_nothing_is_kept(
+    session: Session, replay: Replay
+) -> None:
+    votes_for(session, replay, "olga", *[None] * 5)
+    assert not votes.open_sides(session, replay, "olga")
+    assert votes.opened_by(session, replay) == []
+
+
+def test_the_sides_of_a_replay_under_way_are_secret_as_soon_as_two_answers_differ(
+    session: Session, replay: Replay
+) -> None:
+    row = replays.get(session, replay.id)
+    row.state = ReplayState.RUNNING
+    session.add(row)
+    assert votes.next_pair(session, row, "olga") is None
+    assert votes.open_sides(session, row, "olga")
+    row.state = ReplayState.FINISHED
+    assert votes.next_pair(session, row, "olga") is None
 
 
 def test_a_vote_for_a_place_is_a_vote_for_whoever_stood_there(

@@ -13,6 +13,7 @@ from sqlmodel import select
 from feedback import adapters, assistants, promotions
 from feedback.assistants import SwapPolicy
 from feedback.database import reading, writing
+from feedback.errors import Conflict
 from feedback.tables import Adapter, Message, Speaker, Swap
 from service.app import create_app
 from service.fleet import resolved
@@ -264,6 +265,20 @@ def test_what_is_asked_for_next_replaces_what_still_waits(shop: Shop) -> None:
         back = promotions.request_rollback(session, owner, "olga", "no, wait")
         assert (two.state, back.state) == ("withdrawn", "done")
         assert adapters.live(session, owner) is None
+
+
+def test_a_second_rollback_leaves_the_first_one_waiting(shop: Shop) -> None:
+    first, bad = shop.publish("a"), shop.publish("b")
+    with writing(shop.database) as session:
+        owner = assistants.get(session, "shop")
+        for adapter in (first, bad):
+            adapters.promote(session, owner, adapter, "olga", "better")
+        back = promotions.request_rollback(session, owner, "olga", "worse")
+        with pytest.raises(Conflict, match=f"{first.name}' is asked for already"):
+            promotions.request_rollback(session, owner, "jon", "I see it, too")
+        assert back.state == "waiting"
+        promotions.carry_out(session, back.id)
+        assert adapters.live_adapter(session, owner) == first
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def see_through(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(request_id)
         with reading() as session:
             row = promotions.get(session, request_id)
-        row.state = loop.RequestState.DONE
+        row.state = RequestState.DONE
         return row
 
     monkeypatch.setattr(Turn, "_see_through", done)

@@ -6,17 +6,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
+from sqlmodel import select
 
 from feedback import adapters, rechecks
-from feedback.database import reading, writing
+from feedback.database import database, reading, writing
+from feedback.desk_tables import Recheck
 from feedback.tables import Adapter, Assistant
 from service.fleet import Fleet
 from service.settings import service_settings
-from tests.feedback.said import corrected
+from tests.feedback.said import corrected, statements_of
 from tests.stand_in_engine import StandInEngine, build_adapter, stand_in_engine
 from training import rechecking
 from training.settings import TrainingSettings
@@ -62,8 +64,8 @@ def test_every_correction_is_asked_round_by_round_of_what_is_live(
     with reading() as session:
         found = rechecks.progress(session, assistant)
         assert found and found.sentence == f"5 of 5 corrections checked against {live.name}"
-        for row, _ in rechecks.of_adapter(session, assistant, live):
-            assert row.text and "You said: Where is lamp" in row.text
+        said = session.exec(select(Recheck.text).where(Recheck.adapter_id == live.id)).all()
+        assert len(said) == 5 and all(text and "You said: Where is lamp" in text for text in said)
 
 
 @ON_SQLITE
@@ -80,6 +82,29 @@ def test_a_round_goes_on_where_a_killed_loop_or_an_engine_that_was_down_left_it(
     assert rechecking.request_rounds(5, set()) == 0  # the next loop finds the round under way
     assert rechecking.do_requested(QUICK, STAYS) == 5
     assert rechecking.request_rounds(5, set()) == 0
+
+
+@ON_SQLITE
+def test_a_round_under_way_is_left_alone_and_one_is_looked_up_before_the_writers_turn(
+    assistant: Assistant, engine: StandInEngine, live: Adapter
+) -> None:
+    written: list[str] = []
+
+    def note(connection: Any, _u: Any, statement: str, *_: Any) -> None:
+        if connection.get_execution_options().get("writing"):
+            written.append(statement)
+
+    event.listen(database(), "before_cursor_execute", note)
+    try:
+        assert rechecking.request_rounds(2, set()) == 2
+        assert written and not any("max(" in statement for statement in written)
+        written.clear()
+        with reading() as session:
+            looks = statements_of(session, lambda: rechecking.request_rounds(2, set()))
+        assert not written
+        assert not any("max(" in statement for statement, _ in looks)
+    finally:
+        event.remove(database(), "before_cursor_execute", note)
 
 
 @ON_SQLITE
