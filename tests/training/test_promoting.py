@@ -9,6 +9,7 @@ import pytest
 from feedback import adapters, assistants, cycles, decisions, exams, promotions, tickets
 from feedback.assistants import Gate
 from feedback.database import database, migrate, reading, writing
+from feedback.swap_tables import RequestState
 from feedback.tables import Adapter, Ticket
 from tests.conftest import forget_settings
 from tests.stand_in_engine import build_adapter
