@@ -196,11 +196,11 @@ def test_the_api_has_the_same(shop: Shop) -> None:
         assert len(turns) == len(SAID) and turns[-1]["likeness"] == 100.0
         refused = client.get(f"/v1/replays/{replay.id}/pairs/next")
         assert refused.status_code == 403 and "personal" in refused.text
+        base = client.post("/v1/replays", json={"adapter": "base"})
+        assert base.status_code == 422 and "expected an adapter's name" in base.text
         asked = client.post("/v1/replays", json={"days": 3})
         assert asked.status_code == 201 and asked.json()["state"] == "requested"
         assert client.post("/v1/replays", json={"turns": 100_000}).status_code == 422
-        base = client.post("/v1/replays", json={"adapter": "base"})
-        assert base.status_code == 422 and "expected an adapter's name" in base.text
     voted(shop, replay, "mara@example.com", OURS, OURS)
     with shop.client("operator") as client:
         figures = client.get(f"/v1/replays/{replay.id}").json()
