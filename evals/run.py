@@ -333,7 +333,12 @@ class _Exam:
         subject = Subject(
             ticket, outcome.text, self._knowledge, self._desk, outcome.likelihood, outcome.topic
         )
-        scored = scores.every(subject)
+        try:
+            scored = scores.every(subject)
+        except Exception as error:  # what it says may quote a customer: it is for the log alone
+            log.error("ticket %r was not scored", ticket.external_id, exc_info=error)
+            why = f"It could not be scored: {type(error).__name__}."
+            return [asdict(unscored(metric, why)) for metric in METRICS]
         if outcome.topic is None and ticket.topic in self._assistant.topics:
             scored.append(unscored(TOPIC_WRONG, "The engine did not choose a topic."))
         return [asdict(score) for score in scored]

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from evals import asking, results, run
+from evals import asking, results, run, scores
+from evals.scored import Scored
 from feedback import exams, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Unavailable
@@ -181,6 +182,25 @@ def test_what_nobody_foresaw_is_kept_with_its_ticket(
     errors = [one.answer.error for one in answers(room, sit(room, None))]
     assert errors == [None, "ZeroDivisionError: one of a kind", None]
     assert "ticket 't02' got no answer" in caplog.text
+
+
+def test_a_scorer_that_fails_leaves_its_ticket_unscored_and_the_exam_goes_on(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.add_tickets(3)
+    every = scores.every
+
+    def trouble(subject: scores.Subject) -> list[Scored]:
+        if subject.ticket.external_id == "t02":
+            raise KeyError("ada@example.com")
+        return every(subject)
+
+    monkeypatch.setattr(scores, "every", trouble)
+    kept = answers(room, sit(room, None))
+    assert [value(one, "chrf") is None for one in kept] == [False, True, False]
+    assert {score.metric for score in kept[1].scores} == set(METRICS)
+    assert {score.reason for score in kept[1].scores} == {"It could not be scored: KeyError."}
+    assert "ticket 't02' was not scored" in caplog.text
 
 
 def test_a_reference_that_cannot_be_scored_keeps_its_answer(room: Room) -> None:
