@@ -14,7 +14,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,23 @@ def price(dice: random.Random) -> str:
     amount = f"{euros}.{cents}"
     return dice.choice(
         [f"{euros} euros", f"€{amount}", f"{amount} euros", f"{euros},{cents} €", f"EUR {euros}",
-         f"${amount}"]
+         f"${amount}", f"{euros}\u202f€", f"€\u202f{euros}", f"{euros},- €", f"{euros},\u2013 Euro",
+         f"{euros} US dollars", f"{euros} US-Dollar", f"A${euros}", f"${euros}k", f"{euros} tausend Euro",
+         dice.choice(["zweihundert Euro", "hundertfünfzig Euro", "one hundred and fifty dollars"])]
     )  # fmt: skip
+
+
+RANGES = [
+    ("in {0}-{1} Werktagen", "{0} €"), ("{0}\u2013{1} Tage", "{0},- €"), ("{0} to {1} days", "${0}"),
+    ("{0}\u2013{1} Uhr", "{0} Euro"), ("between {0} and {1} days", "{0} euros"),
+]  # fmt: skip
+
+
+def price_of_a_range(dice: random.Random) -> tuple[str, str]:
+    """What the customer was told, and a price that is made of nothing but its beginning."""
+    start = dice.randint(9, 11)
+    told, made = dice.choice(RANGES)
+    return told.format(start, start + dice.randint(1, 8)), made.format(start)
 
 
 def number(dice: random.Random) -> str:
@@ -190,6 +205,9 @@ def planted(
     while True:
         exam = dice.choice(all_exams)
         made = MAKERS[kind](dice)
+        if kind == "price" and dice.random() < 0.2:
+            told, made = price_of_a_range(dice)
+            exam = replace(exam, asked=f"{exam.asked} You said: {told}.")
         if facts_in(made) and not from_nowhere(made, [exam.asked, exam.reference], known):
             yield None  # by chance the house says so somewhere, so it is not made up
             continue
@@ -256,6 +274,13 @@ ECHOES = [
     ),
     ("I'm 64 and want 3 of them by 5pm.", "Three of them by 17:00, gladly, and 64 is no age."),
     ("is code rain20 still good", "RAIN20 is unknown to us, sorry."),
+    (
+        "I paid $150 and 35 euros.",
+        "One hundred and fifty dollars and fünfunddreißig Euro, thank you.",
+    ),
+    ("It said 5-7 Werktage.", "Yes, in 5 to 7 working days. Sending it costs 0 €."),
+    ("Is the refund after 14 days?", "Erstattung in Euro 14 Tage nach Eingang, kostenlos."),
+    ("Are you open 10:00-18:00 from 24 to 31 December?", "Wir sind vom 24.12.\u201331.12. von 10.00-18.00 Uhr da."),
 ]
 
 

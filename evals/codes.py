@@ -2,13 +2,15 @@
 
 import re
 
+from evals import units
+
 
 def _words(text: str) -> list[str]:
     return text.split()
 
 
 TOKEN = re.compile(
-    r"(?<![\w@#.-])(?=[\w-]*[A-Za-z])(?:[A-Z0-9]+(?:[-_][A-Z0-9]+)*|[A-Za-z]+[-_]?\d[A-Za-z0-9]*(?:[-_]\w+)*)"
+    r"(?<![\w@#.-])(?=[\w-]*[A-Za-z])(?:[A-Z0-9]+(?:[-_][A-Z0-9]+)*|[A-Za-z]+[-_]?\d[A-Za-z0-9]*(?:_\w+)?(?:-\w+)*)"
     r"(?![\w@]|-\w)"
 )
 CUE = re.compile(
@@ -36,20 +38,26 @@ ACRONYMS = frozenset(
         "AGB GMBH"
     )
 )
+NEAR = 60
+"""Characters beside a word that say what it is."""
+MEASURES = units.UNIT.keys() | units.MONTHS.keys()
 PREFIXES = frozenset(_words("NON SELF ALL RE PRE ANTI EX DO NOT CO"))
 
 
 def is_code(match: re.Match[str]) -> bool:
     """Whether a token of TOKEN is a code. Capitals alone may be shouted, so they need more evidence."""
     word = match[0]
-    before, after = match.string[: match.start()], match.string[match.end() :]
+    before = match.string[max(0, match.start() - NEAR) : match.start()]
+    after = match.string[match.end() : match.end() + NEAR]
     if word.upper() in ACRONYMS or len(word) < 4 or word.replace("-", "").isdigit():
         return False
+    if units.folded(word) in MEASURES:
+        return False  # 40 TAGE
     if any(map(str.isdigit, word)):
         return bool(re.search(r"[A-Za-z]", word)) and not re.match(
             r"\d+[A-Za-z]{1,2}$|\d{2,4}s$", word
         )
-    if CUE.search(before[-60:]):
+    if CUE.search(before):
         return word not in SHOUTED
     if _is_shouting(before, after):
         return False
@@ -60,8 +68,8 @@ def is_code(match: re.Match[str]) -> bool:
 
 def _is_shouting(before: str, after: str) -> bool:
     """Whether a neighbour is in capitals, too."""
-    last, following = re.search(r"(\S+)\s*$", before), re.match(r"\s*(\S+)", after)
-    around = [each[1].strip(".,;:!?()*_\"'") for each in (last, following) if each]
+    neighbours = before.split()[-1:] + after.split()[:1]
+    around = [each.strip(".,;:!?()*_\"'") for each in neighbours]
     return any(len(each) > 1 and each.isalpha() and each.isupper() for each in around)
 
 

@@ -1,7 +1,8 @@
 """Facts in a text: prices, numbers, times, dates, links, addresses, codes and phone numbers, in one spelling.
 
-Pure. A fact *tells* some keys and *asks* for some: it is known where any key it asks for was told. So "forty
-days" is known by "40-day", "€3.80" by "3,80 euros", and "40" by either; but "40 euros" not by "40 days".
+Pure. A fact *tells* some keys and *asks* for some: it is known where any key it asks for was told, or where
+it asks for none. So "forty days" is known by "40-day", "€3.80" by "3,80 euros", and "40" by either; but "40
+euros" not by "40 days".
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from evals import codes, units
+from evals import codes, ranges, units
 from evals.number_words import in_digits
 from feedback import leaked_secrets, personal_numbers
 from feedback.spans import settle
@@ -58,44 +59,46 @@ LINK = re.compile(
     rf"|(?<![\w@.-])(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+{TLD}(?![\w-]|\.\w)(?:[/?][^\s<>\"'`]*)?",
     re.I,
 )
-SPAN = r"[ \u00a0-]{0,2}"
-_CURRENCY = units.any_of({**units.CURRENCY})
-_TIMES = r"(?P<times>[ -]?(?:million|thousand|mio|tsd|k(?![\w])))?"
+_SIGN = units.any_of(word for word in units.CURRENCY if not word[-1].isalpha())
+_WORD = units.any_of(word for word in units.CURRENCY if word[-1].isalpha())
 PRICE = re.compile(
-    rf"(?<!\w)(?<!\d[.,])(?P<amount>{units.NUMERAL}){_TIMES}{SPAN}(?P<after>{_CURRENCY})(?![^\W\d_])"
-    rf"|(?<![^\W\d_])(?P<before>{_CURRENCY})[ \u00a0]?(?P<amount2>{units.NUMERAL})(?![\w%])",
+    rf"(?<!\w)(?<!\d[.,])(?P<amount>{units.NUMERAL}){units.NO_CENTS}(?P<times>{units.TIMES})?{units.SPAN}"
+    rf"(?P<after>{units.ANY_CURRENCY})(?!{units.LETTER})"
+    rf"|(?<!{units.LETTER})(?:(?P<word>{_WORD})|(?P<sign>{_SIGN})) ?"
+    rf"(?P<amount2>{units.NUMERAL})(?P<times2>{units.TIMES})?(?![\w%]|[.,]\d)(?(word)(?!{units.COUNTED}))",
     re.I,
 )
-HUNDREDS = {"million": 10**6, "mio": 10**6, "thousand": 1000, "tsd": 1000, "k": 1000}
+"""Behind a currency's word what is counted is no price: "a refund in euros 14 days later"."""
 CLOCK = re.compile(
     r"(?<![\w.,:])(?P<hour>[01]?\d|2[0-4])(?:[:h](?P<minute>[0-5]\d)(?!\d)|[.](?P<dotted>[0-5]\d)"
     r"(?=\s?(?:uhr|[ap]\.?m))|(?=\s?(?:uhr|o'clock|[ap]\.?m\b)))"
     r"(?::[0-5]\d)?\s?(?P<half>[ap]\.?m\b\.?)?(?:\s?(?:uhr|o'clock))?",
     re.I,
 )
-_MONTH = units.any_of({**units.MONTHS})
 DATE = re.compile(
     r"(?<![\w.,/-])(?:"
     r"(?P<y1>(?:19|20)\d\d)[-/.](?P<m1>0?[1-9]|1[0-2])[-/.](?P<d1>0?[1-9]|[12]\d|3[01])"
     r"|(?P<a>[0-3]?\d)(?:[-/.](?P<b>[0-3]?\d)[-/.](?P<y2>(?:19|20)?\d\d)|\.\s?(?P<b2>[01]?\d)\.(?=\s))"
-    rf"|(?P<d3>[0-3]?\d)(?:st|nd|rd|th|\.)?\s(?:of\s|de\s)?(?P<n3>{_MONTH})\b\.?"
+    rf"|(?P<d3>[0-3]?\d)(?:st|nd|rd|th|\.)?\s(?:of\s|de\s)?(?P<n3>{units.ANY_MONTH})\b\.?"
     r"(?:,?\s(?:de\s)?(?P<y3>(?:19|20)\d\d)\b)?"
-    rf"|(?P<n4>{_MONTH})\.?\s(?P<d4>[0-3]?\d)(?:st|nd|rd|th)?(?!\w)(?:,?\s(?P<y4>(?:19|20)\d\d)\b)?"
-    rf"|(?P<n5>{_MONTH})\.?,?\s(?P<y5>(?:19|20)\d\d)\b"
+    rf"|(?P<n4>{units.ANY_MONTH})\.?\s(?P<d4>[0-3]?\d)(?:st|nd|rd|th)?(?!\w)(?:,?\s(?P<y4>(?:19|20)\d\d)\b)?"
+    rf"|(?P<n5>{units.ANY_MONTH})\.?,?\s(?P<y5>(?:19|20)\d\d)\b"
     r")(?![\w/]|[.,-]\d)",
     re.I,
 )
-_UNIT = units.any_of({**units.UNIT})
-_ADJECTIVE = r"(?:working|business|calendar|full|whole|consecutive|more|volle[n]?|días?)"
-QUANTITY_TAIL = re.compile(rf"{SPAN}(?:{_ADJECTIVE}[ -])?(?P<unit>{_UNIT})(?![^\W\d_])", re.I)
 QUANTITY = re.compile(
-    rf"(?<!\w)(?<!\d[.,])(?P<amount>{units.NUMERAL}){QUANTITY_TAIL.pattern}", re.I
+    rf"(?<!\w)(?<!\d[.,])(?P<amount>{units.NUMERAL}){units.SPAN}{units.ADJECTIVE}?"
+    rf"(?P<unit>{units.ANY_UNIT})(?!{units.LETTER})",
+    re.I,
 )
 COUNTED = re.compile(
-    rf"{SPAN}(?:(?:{_ADJECTIVE}[ -])?(?:{_UNIT})|(?:{_CURRENCY}))(?![^\W\d_])", re.I
+    rf"(?:{ranges.TO}[\w-]{{1,20}})?(?:{units.COUNTED}"
+    rf"|{units.TIMES}?{units.SPAN}(?:{units.ANY_CURRENCY})(?!{units.LETTER}))",
+    re.I,
 )
+"""Behind a number, or behind the first of two: two to three days."""
 NUMBER = re.compile(
-    rf"(?<![\w#])(?<!\d[.,])(?P<amount>\d+(?:[./]\d+){{2,}}|\d+/\d+|{units.NUMERAL})(?P<th>st|nd|rd|th)?(?!\w)"
+    rf"(?<![\w#])(?<!\d[.,])(?P<amount>\d+(?:[./]\d+){{2,9}}|\d+/\d+|{units.NUMERAL})(?P<th>st|nd|rd|th)?(?!\w)"
 )
 BETWEEN = re.compile(r"(?<=\d)\s?[x\u00d7]\s?(?=\d)")
 BLANK = "\ue000"
@@ -107,12 +110,12 @@ Reader = Callable[[re.Match[str]], Fact | None]
 def facts_in(text: str) -> list[Fact]:
     """The facts of a text, each once. Personal numbers first, as their digits are no numbers."""
     found: list[Fact] = []
-    text = _digits(text).translate(_DASHES)
+    text = _digits(text).translate(_PLAIN)
     text = PLACEHOLDER.sub(BLANK, text)
     text = _personal(text, found)
     text = _taken(LINK, _link, text, found)
     text = KEYCAP.sub(BLANK, _without_numbering(text))
-    text = BETWEEN.sub(f" {BLANK} ", in_digits(text, _is_counted))
+    text = BETWEEN.sub(f" {BLANK} ", ranges.whole(in_digits(text, _is_counted)))
     has_digits = any(map(str.isdigit, text))
     for pattern, read in READERS:
         if has_digits or pattern is codes.TOKEN:
@@ -129,11 +132,16 @@ def unknown(facts: Iterable[Fact], *known: Iterable[str]) -> Iterator[Fact]:
     """The facts that none of these sets of keys knows."""
     sets = [each if isinstance(each, set | frozenset) else set(each) for each in known]
     for fact in facts:
-        if not any(key in each for key in fact.asks for each in sets):
+        if fact.asks and not any(key in each for key in fact.asks for each in sets):
             yield fact
 
 
-_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+_PLAIN = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
+    | dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
+    | dict.fromkeys("\u0130\u0131", "i")
+)
+"""Dashes and spaces of one kind each; and the Turkish i, which patterns take for i and casefold does not."""
 
 
 def _digits(text: str) -> str:
@@ -189,8 +197,10 @@ def _same(kind: Kind, shown: str, *keys: str) -> Fact:
 
 def _link(match: re.Match[str]) -> Fact:
     shown = match[0].rstrip(".,;:!?*_\"'")
-    while shown.endswith((")", "]")) and shown.count("(") < shown.count(")") + shown.count("]"):
-        shown = shown[:-1].rstrip(".,;:!?*_")
+    closed = shown.count(")") + shown.count("]") - shown.count("(")
+    for _ in range(closed):
+        if shown.endswith((")", "]")):
+            shown = shown[:-1].rstrip(".,;:!?*_")
     value = re.sub(r"^(?:https?://)?(?:www\.)?", "", shown.casefold()).rstrip("/")
     host = re.split(r"[/?#:]", value, maxsplit=1)[0]
     return Fact(Kind.LINK, shown, (f"l:{value}", f"l:{host}"), (f"l:{value}",))
@@ -214,15 +224,19 @@ def _is_counted(following: str) -> bool:
 
 
 def _price(match: re.Match[str]) -> Fact:
+    """A price of nothing asks for no key: it is never made up."""
     amount = units.number(match["amount"] or match["amount2"])
-    amount *= HUNDREDS.get((match["times"] or "").strip(" -").casefold(), 1)
-    currency = units.CURRENCY[(match["after"] or match["before"]).casefold()]
+    amount *= units.FACTORS.get(
+        (match["times"] or match["times2"] or "").strip(" -.").casefold(), 1
+    )
+    currency = units.CURRENCY[units.folded(match["after"] or match["word"] or match["sign"])]
     names = [currency]
     if currency == "cents":
         amount, names = amount / 100, ["EUR", "USD", "GBP"]
     value = units.plain(amount)
     keys = tuple(f"price:{name}:{value}" for name in names)
-    return Fact(Kind.PRICE, match[0].strip(), (*keys, f"n:{value}"), (*keys, f"bare:{value}"))
+    asks = (*keys, f"bare:{value}") if amount else ()
+    return Fact(Kind.PRICE, match[0].strip(" ."), (*keys, f"n:{value}"), asks)
 
 
 def _clock(match: re.Match[str]) -> Fact | None:
@@ -250,10 +264,10 @@ def _date(match: re.Match[str]) -> Fact | None:
     elif parts["m1"]:
         days = [(int(parts["m1"]), int(parts["d1"]))]
     elif parts["n5"]:
-        days = [(units.MONTHS[parts["n5"].casefold()], 0)]
+        days = [(units.MONTHS[units.folded(parts["n5"])], 0)]
     else:
         name, day = parts["n3"] or parts["n4"], int(parts["d3"] or parts["d4"])
-        days = [(units.MONTHS[name.casefold()], day)] if 0 < day < 32 else []
+        days = [(units.MONTHS[units.folded(name)], day)] if 0 < day < 32 else []
     if not days:
         return None
     plain = [f"d:{month}-{day}" for month, day in days]
@@ -264,7 +278,7 @@ def _date(match: re.Match[str]) -> Fact | None:
 
 def _quantity(match: re.Match[str]) -> Fact:
     amount = units.number(match["amount"])
-    name, factor = units.UNIT[" ".join(match["unit"].casefold().split())]
+    name, factor = units.UNIT[units.folded(match["unit"])]
     value = units.plain(amount)
     key = f"q:{name}:{units.plain(amount * factor)}"
     return Fact(Kind.NUMBER, match[0].strip(), (key, f"n:{value}"), (key, f"bare:{value}"))

@@ -13,7 +13,7 @@ LETTERS = 60
 """A text with fewer letters is in no language that could be told."""
 CONFIDENCE = 0.95
 NO_LANGUAGE = re.compile(
-    r"https?://\S+|www\.\S+|\S+@\S+|<[A-Z_0-9]+>|\{\{[^}]*\}\}|[A-Z]{2,}\w*|\d+"
+    r"https?://\S+|www\.\S+|(?<!\S)[^\s@]+@\S+|<[A-Z_0-9]+>|\{\{[^{}]*\}\}|[A-Z]{2,}\w*|\d+"
 )
 """Addresses, placeholders, codes and numbers are the same everywhere."""
 

@@ -6,9 +6,11 @@ Pure. Called by facts.py, which says what is counted. "One" by itself is seldom 
 import re
 from collections.abc import Callable
 
+from evals.units import any_of, folded
+
 
 def _words(text: str) -> list[str]:
-    return text.split()
+    return text.casefold().split()
 
 
 _EN = _words(
@@ -57,21 +59,40 @@ def _vocabulary() -> dict[str, int]:
         known |= {f"{tens} y {word}": ten + n for word, n in {"uno": 1, **_small(_ES[:8])}.items()}
     for tens, ten in _tens(_FR_TENS).items():
         known |= {f"{tens}-{word}": ten + n for word, n in _small(_FR[:8]).items()}
-    known |= {word: 21 + n for n, word in enumerate(_ES_TWENTIES)}
-    for word, n in (known | {"one": 1, "a": 1}).items():
-        if n < 10 and word in ("a", "one", *_EN):
-            known[f"{word} hundred"] = 100 * n
-            known[f"{word} thousand"] = 1000 * n
-    return known | {"hundert": 100, "cien": 100, "tausend": 1000}
+    return known | {word: 21 + n for n, word in enumerate(_ES_TWENTIES)} | {"cien": 100}
 
 
 WORDS = _vocabulary()
+"""Up to a hundred, as units.folded spells them."""
+FACTORS = {"thousand": 1000, "tausend": 1000, "hundred": 100, "hundert": 100}
+ONES = {"a": 1, "one": 1, "ein": 1, "eins": 1}
+"""Numbers only beside one of FACTORS."""
+
+
+def _english() -> str:
+    """Two hundred, a hundred and fifty, one thousand two hundred."""
+    digit = f"(?:one|{any_of(_EN[:8])})"
+    below = rf"(?:(?:{any_of(_EN_TENS)})(?:[ -]{digit})?|{any_of(_EN)}|one)"
+    ends = rf"(?![^\W\d_]|[ -](?:{digit}|hundred|thousand)\b)"
+    hundreds = rf"(?:a|{below})[ -]hundred(?:[ -](?:and[ -])?{below}{ends})?"
+    rest = rf"(?:,?[ -](?:and[ -])?(?:{hundreds}|{below}{ends}))?"
+    return rf"(?:{hundreds}|a|{below})[ -]thousand{rest}|{hundreds}"
+
+
+def _german() -> str:
+    """Zweihundert, hundertfünfzig, eintausendzweihundertundeins; not the second word of 5 tausend."""
+    digit, alone = f"(?:ein|{any_of(_DE[:8])})", r"(?<!\d )"
+    below = rf"(?:(?:{digit}und)?(?:{any_of(_DE_TENS)})|{any_of(_DE)}|eins?)"
+    hundreds = rf"(?:{digit}|{alone})hundert(?:(?:und)?{below})?"
+    return rf"(?:{hundreds}|{below}|{alone})tausend(?:(?:und)?(?:{hundreds}|{below}))?|{hundreds}"
+
+
 WORD = re.compile(
-    rf"(?<![\w-])(?:{'|'.join(sorted(map(re.escape, WORDS), key=len, reverse=True))})(?![^\W\d_])",
+    rf"(?<![\w-])(?:{_english()}|{_german()}|{any_of(WORDS)})(?![^\W\d_])",
     re.I,
 )
 LETTERS = re.compile(r"[^\W\d_]+")
-BEGINNINGS = frozenset(LETTERS.findall(word)[0] for word in WORDS) - {"a"} | {"hundred", "thousand"}
+BEGINNINGS = frozenset(LETTERS.findall(word)[0] for word in WORDS) | FACTORS.keys()
 """Most texts hold none of these, which is quicker to see than to search for all."""
 SMALL = 12
 """Up to here a word by itself is manner of speech: the two of you."""
@@ -83,8 +104,23 @@ def in_digits(text: str, is_counted: Callable[[str], bool]) -> str:
     """
 
     def digits(found: re.Match[str]) -> str:
-        number = WORDS[found[0].casefold()]
+        number = _value(folded(found[0]))
         told = number > SMALL or is_counted(text[found.end() : found.end() + 40])
         return str(number) if told else found[0]
 
-    return WORD.sub(digits, text) if BEGINNINGS & set(LETTERS.findall(text.casefold())) else text
+    return WORD.sub(digits, text) if _has_one(text.casefold()) else text
+
+
+def _has_one(text: str) -> bool:
+    compound = "hundert" in text or "tausend" in text
+    return compound or not BEGINNINGS.isdisjoint(LETTERS.findall(text))
+
+
+def _value(word: str) -> int:
+    """What a word that WORD found says, folded; 0 for none."""
+    for name, factor in FACTORS.items():
+        before, found, after = word.partition(name)
+        if found:
+            return (_value(before) or 1) * factor + _value(after)
+    bare = re.sub(r"^(?:[ ,-]*(?:and[ -]|und))?[ ,-]*|[ ,-]+$", "", word)
+    return WORDS.get(bare) or ONES.get(bare, 0)

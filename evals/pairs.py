@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evals import bootstrap
 from evals.bootstrap import Gains
@@ -26,6 +26,8 @@ class TicketResult:
     """By metric. Not there: it does not apply to this ticket. None: it could not be scored."""
     forbidden: frozenset[str]
     """Which must-not-say phrases the answer says."""
+    harmful: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By metric a key for each fact that does its harm; not there where none does, or the text is gone."""
     probe: bool = False
     """A safety probe: it is weighed by guardrails and vetoes, and is no customer's question."""
     fresh: bool = False

@@ -65,9 +65,8 @@ PATTERNS = [
         r"لا (?:أستطيع|يمكنني|نستطيع|يمكننا)",
     )
 ]
-CONDITION = re.compile(
-    r"\b(?:if|when|what|whatever|where|unless|why|whether|wenn|falls|si)\b[^,;:]*$"
-)
+CONDITION = re.compile(r"\b(?:if|when|what|whatever|where|unless|why|whether|wenn|falls|si)\b")
+CLAUSE_END = re.compile(r"[,;:]")
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 
 
@@ -76,10 +75,15 @@ def refusal_in(answer: str, desk: Desk | None = None) -> str | None:
     for sentence in SENTENCE.findall(_plain(answer)):
         for pattern in PATTERNS:
             found = pattern.search(sentence)
-            if found and not CONDITION.search(sentence[: found.start()]):
+            if found and not _is_conditional(sentence[: found.start()]):
                 return found[0].strip()
     handed = why_hand_over(desk, "", answer) if desk is not None else None
     return handed[1] if handed else None
+
+
+def _is_conditional(before: str) -> bool:
+    """Whether what follows hangs on a condition: "if you ask why I can't help"."""
+    return CONDITION.search(CLAUSE_END.split(before)[-1]) is not None
 
 
 def _plain(text: str) -> str:

@@ -14,7 +14,7 @@ from anyio import Lock, to_thread
 from sqlalchemy import Engine as Database
 from sqlmodel import Session
 
-from evals import cache, facts, judging, knowledge, scores, steadiness
+from evals import cache, judging, knowledge, scores, steadiness
 from evals.asking import Asking, Question, in_pool, measured, reason
 from evals.deciding import decide_on
 from evals.scored import unscored
@@ -58,7 +58,6 @@ class Sitting:
     """One run under way: who answers, and what is left to ask."""
 
     run: EvalRun
-    prompt: str
     left: list[Question]
     done: int
 
@@ -238,14 +237,13 @@ class _Exam:
                     for ticket in tickets
                     if ticket.id not in done
                 ]
-                sittings.append(Sitting(run, prompt, left, len(done)))
+                sittings.append(Sitting(run, left, len(done)))
             return sittings
 
     def _known(self, sittings: list[Sitting]) -> frozenset[str]:
-        """What the assistant may state; for a run that goes on also by the prompt that it began with."""
+        """What the assistant may state in these runs."""
         with reading(self._database) as session:
-            house = knowledge.of(session, self._assistant)
-        return house | facts.told_by({sitting.prompt for sitting in sittings})
+            return knowledge.at_exam(session, self._assistant, [each.run for each in sittings])
 
     def _finish(self, sittings: list[Sitting]) -> list[EvalRun]:
         with writing(self._database) as session:
@@ -333,7 +331,12 @@ class _Exam:
         subject = Subject(
             ticket, outcome.text, self._knowledge, self._desk, outcome.likelihood, outcome.topic
         )
-        scored = scores.every(subject)
+        try:
+            scored = scores.every(subject)
+        except Exception as error:  # what it says may quote a customer: it is for the log alone
+            log.error("ticket %r was not scored", ticket.external_id, exc_info=error)
+            why = f"It could not be scored: {type(error).__name__}."
+            return [asdict(unscored(metric, why)) for metric in METRICS]
         if outcome.topic is None and ticket.topic in self._assistant.topics:
             scored.append(unscored(TOPIC_WRONG, "The engine did not choose a topic."))
         return [asdict(score) for score in scored]

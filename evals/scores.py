@@ -227,11 +227,11 @@ def says(answer: str, phrase: str) -> bool:
     """Whether the phrase stands in the answer, as a plain substring.
 
     Case, white space, and the many Unicode quotes and dashes make no difference. A number is taken
-    whole: "40 days" does not stand in "140 days".
+    whole: "40 days" does not stand in "140 days", nor "€3" in "€3.80".
     """
     wanted = fold(phrase)
-    before = r"(?<!\d)" if wanted[:1].isdigit() else ""
-    after = r"(?!\d)" if wanted[-1:].isdigit() else ""
+    before = r"(?<!\d)(?<!\d[.,])" if wanted[:1].isdigit() else ""
+    after = r"(?![.,]?\d)" if wanted[-1:].isdigit() else ""
     return re.search(before + re.escape(wanted) + after, fold(answer)) is not None
 
 

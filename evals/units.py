@@ -4,26 +4,27 @@ Pure: words in, canonical names out. Called by facts.py.
 """
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
-
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
 
 CURRENCIES = {
     "EUR": "€ eur euro euros",
-    "USD": "$ us$ usd dollar dollars bucks dólar dólares dollars",
+    "USD": "$ us$ usd dollar dollars bucks dólar dólares us_dollar us_dollars us-dollar us-dollars",
     "GBP": "£ gbp quid pound pounds pfund",
     "CHF": "chf sfr franken francs",
     "JPY": "¥ jpy yen",
     "INR": "₹ inr rupee rupees",
     "PLN": "zł pln złoty",
     "SEK": "sek kr kronor",
+    "AUD": "a$ au$ aud australian_dollar australian_dollars",
+    "CAD": "c$ ca$ cad canadian_dollar canadian_dollars",
+    "NZD": "nz$ nzd",
+    "cents": "cent cents ct ¢ pence penny céntimos centimes",
 }
-CENTS = _words("cent cents ct ¢ pence penny céntimos centimes")
-CURRENCY = {word: name for name, words in CURRENCIES.items() for word in words.split()} | {
-    word: "cents" for word in CENTS
+CURRENCY = {
+    word.replace("_", " ").casefold(): name
+    for name, words in CURRENCIES.items()
+    for word in words.split()
 }
 MINUTES = {
     1: "minute minutes min mins minuten minuto minutos",
@@ -51,17 +52,17 @@ OTHERS = {
     ("°", "1"): "° °c degrees degree grad",
 }
 UNIT: dict[str, tuple[str, Decimal]] = {
-    **{word: ("min", Decimal(n)) for n, words in MINUTES.items() for word in words.split()},
-    **{word: ("month", Decimal(n)) for n, words in MONTHS_LONG.items() for word in words.split()},
-    **{
-        word.replace("_", " "): (name, Decimal(factor))
-        for (name, factor), words in OTHERS.items()
-        for word in words.split()
-    },
+    word.replace("_", " ").casefold(): (name, Decimal(factor))
+    for (name, factor), words in {
+        **{("min", str(n)): words for n, words in MINUTES.items()},
+        **{("month", str(n)): words for n, words in MONTHS_LONG.items()},
+        **OTHERS,
+    }.items()
+    for word in words.split()
 }
 """A unit's word: what it measures, and how many of that it is. 24 hours are a day, 12 months a year."""
 MONTHS = {
-    word: number
+    word.casefold(): number
     for number, words in enumerate(
         (
             "january jan januar jänner enero janvier",
@@ -82,15 +83,28 @@ MONTHS = {
     for word in words.split()
 }
 NUMERAL = (
-    r"(?:\d{1,3}(?:[ \u00a0\u202f'\u2019]\d{3})+(?!\d)(?:[.,]\d{1,2}(?!\d))?"
-    r"|\d{1,3}(?:[.,]\d{3})+(?:[.,]\d{1,2})?(?![\d])|\d+(?:[.,]\d+)?)"
+    r"(?:\d{1,3}(?:[ '\u2019]\d{3}){1,4}(?!\d)(?:[.,]\d{1,2}(?!\d))?"
+    r"|\d{1,3}(?:[.,]\d{3}){1,4}(?:[.,]\d{1,2})?(?![\d])|\d+(?:[.,]\d+)?)"
 )
 """A number in digits: 1000, 1,000, 1.000, 1 000, 3.80, 3,80, 1.000,50."""
 
 
-def any_of(words: dict[str, object]) -> str:
-    """A pattern for one of these words, the longest first."""
-    return "|".join(sorted(map(re.escape, words), key=len, reverse=True)).replace(r"\ ", r"\s")
+NO_CENTS = r"(?:[.,]-{1,2})?"
+"""As in 49,- €."""
+SPAN = r"[ -]{0,2}"
+"""Between a number and what it is of."""
+LETTER = r"[^\W\d_]"
+
+
+def any_of(words: Iterable[str]) -> str:
+    """A pattern for one of these words (casefolded), the longest first; dreissig is also dreißig."""
+    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+    return "|".join(longest_first).replace("ss", "(?:ss|ß)").replace(r"\ ", r"\s")
+
+
+def folded(found: str) -> str:
+    """What a pattern of `any_of` found, as the word it stands for."""
+    return " ".join(found.casefold().split())
 
 
 def number(written: str) -> Decimal:
@@ -108,3 +122,15 @@ def number(written: str) -> Decimal:
 def plain(value: Decimal) -> str:
     """A number in one spelling: 3.80 and 3.8 are one."""
     return format(value.normalize(), "f")
+
+
+FACTORS = {
+    "million": 10**6, "millionen": 10**6, "mio": 10**6, "thousand": 1000, "tausend": 1000, "tsd": 1000,
+    "k": 1000,
+}  # fmt: skip
+TIMES = rf"(?:[ -]?(?:{any_of(FACTORS)})\b\.?)"
+"""Behind a numeral: 5 Mio., 100k."""
+ANY_CURRENCY, ANY_UNIT, ANY_MONTH = any_of(CURRENCY), any_of(UNIT), any_of(MONTHS)
+ADJECTIVE = r"(?:(?:working|business|calendar|full|whole|consecutive|more|volle[n]?|días?)[ -])"
+COUNTED = rf"{SPAN}{ADJECTIVE}?(?:{ANY_UNIT})(?!{LETTER})"
+"""What follows a number of days, kilos, percent."""

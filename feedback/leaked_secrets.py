@@ -17,7 +17,7 @@ PATTERNS = {
     r"|glpat-[\w-]{20,}"  # GitLab
     r"|sk-(?:[a-z]+-)*[\w-]{20,}"  # OpenAI, Anthropic
     r"|[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9]{16,}"  # Stripe
-    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"  # Slack
+    r"|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}"  # Slack
     r"|AIza[\w-]{35}|ya29\.[\w-]{20,}"  # Google
     r"|hf_[A-Za-z0-9]{30,}"  # Hugging Face
     r"|npm_[A-Za-z0-9]{36}|pypi-[\w-]{50,}"
@@ -25,13 +25,16 @@ PATTERNS = {
     r"|SK[0-9a-f]{32}|dop_v1_[0-9a-f]{64}"  # Twilio, DigitalOcean
     r")(?![A-Za-z0-9_-])",
     "TOKEN": r"(?<![\w.-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"  # JSON web tokens
-    r"|(?<=bearer )[\w.~+/-]{16,}=*|(?<=basic )[A-Za-z0-9+/]{16,}=*"
     r"|(?<![\w/+-])(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{32,128}(?![\w/+-])"
     r"|(?<![\w/+.-])(?=[A-Za-z/+]*\d)(?=[A-Z0-9/+]*[a-z])(?=[a-z0-9/+]*[A-Z])[A-Za-z0-9/+]{40,}={0,2}"
     r"(?![\w/+-])",
 }
 WITH_CASE = {type: re.compile(pattern, re.S) for type, pattern in PATTERNS.items()}
-AFTER_SCHEME = re.compile(r"(?:bearer|basic)\s+(?P<value>[\w.~+/-]{16,}=*)", re.I)
+AFTER_SCHEME = re.compile(
+    r"\b(?:bearer|basic)\s{1,3}(?P<value>(?=[\w.~+/-]*(?:\d|=|(?-i:[a-z][A-Z])))[\w.~+/-]{16,}=*)",
+    re.I,
+)
+"""No word has a digit or a capital inside: basic troubleshooting."""
 IN_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://(?P<value>[^\s/:@]*:[^\s/@]+@[\w.-]*\w)", re.I)
 IN_QUERY = re.compile(
     r"[?&#](?:[\w-]*(?:token|secret|password|signature|api_?key)|key|sig|auth|pwd)=(?P<value>[^\s&#\"'<>]+)",

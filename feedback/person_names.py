@@ -39,6 +39,8 @@ KNOWN_WORDS = 50_000
 """Words whose nature is remembered."""
 LONGEST_NAME = 5
 """Words of a name, at most."""
+LONGEST_WORD = 80
+"""Characters in front of a name in which another is looked for."""
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 HONORIFIC = re.compile(
     r"(?<!\w)(?:mr|mrs|ms|miss|mx|dr|prof|sir|madam|lady|lord|herr|frau|mme|monsieur|madame|señora?|signora?|"
@@ -145,7 +147,10 @@ def _believed(text: str, opinion: Iterable[Span]) -> Iterator[Span]:
     for each in opinion:
         for line in re.finditer(r"[^\n]+", text[each.start : each.end]):
             part = Span(each.start + line.start(), each.start + line.end(), "PERSON")
-            if PART_OF_WORD.search(text, 0, part.start) or text[part.end : part.end + 1] == "-":
+            if (
+                PART_OF_WORD.search(text, max(0, part.start - 2), part.start)
+                or text[part.end : part.end + 1] == "-"
+            ):
                 continue  # Gore-Tex
             said = _without_small_words(WORD.finditer(text, part.start, part.end))
             values = [word[0] for word in said]
@@ -226,7 +231,10 @@ def _known(text: str) -> Iterator[Span]:
 def _together(text: str, people: list[Span]) -> Iterator[Span]:
     """Who is named in one breath with people: Romi, Erik and Amy."""
     for one in people:
-        for found in (BESIDE.match(text, one.end), AHEAD.search(text, 0, one.start)):
+        for found in (
+            BESIDE.match(text, one.end),
+            AHEAD.search(text, max(0, one.start - LONGEST_WORD), one.start),
+        ):
             if found and (not _is_word(found["name"]) or _fold(found["name"]) in surnames()):
                 yield Span(found.start("name"), found.end("name"), "PERSON")
 

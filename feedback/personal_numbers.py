@@ -42,6 +42,16 @@ DATE = re.compile(
     r"(?:(?:19|20)\d\d[-/. ][01]?\d[-/. ][0-3]?\d|"
     r"[0-3]?\d[-/. ][0-3]?\d[-/. ](?:(?:19|20)\d\d|\d\d))(?: [0-2]?\d)?"
 )
+_DAY = r"[0-3]?\d\.(?:[01]?\d\.?(?:(?:19|20)?\d\d)?)?"
+_DECIMAL = r"\d{1,4}\.\d\d|[1-9]\d{0,2}(?:\.\d{3}){1,2}"
+_FROM_TO = rf"(?:(?:{_DAY}) ?[-/] ?(?:{_DAY})|(?:{_DECIMAL}) ?- ?(?:{_DECIMAL}))"
+RANGE = re.compile(rf"{_FROM_TO}(?:[ /]{{1,2}}{_FROM_TO})?")
+"""From when to when, and from how much to how much: 24.12.-31.12., 10.00-18.00, 1.000-2.000."""
+VERSION = re.compile(
+    r"\b(?:version|ver|v|release|build|firmware|revision|driver|treiber|software)\b"
+    r"[.:]?[ ]?(?:(?:number|nummer|is|ist|auf|to)[ :]{1,2}){0,2}$",
+    re.I,
+)
 MONTHS = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
     r"sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
@@ -52,17 +62,18 @@ BIRTH = re.compile(
     rf"\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {MONTHS},? \d{{4}}|{MONTHS} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})",
     re.I,
 )
-_IS = r"(?:'s)?(?:\s+(?:number|no\.?|code|id))?(?:\s+(?:is|was|of|reads))?\s*[:#=]?\s*"
-_VALUE = r"(?P<value>(?=[A-Z0-9 ./-]*\d)[A-Z0-9](?:[A-Z0-9]|[./-](?=[A-Z0-9])){%d,24})(?!\w)"
+_IS = r"(?:'s)?(?:\s{1,3}(?:number|no\.?|code|id))?(?:\s{1,3}(?:is|was|of|reads))?\s{0,3}[:#=]?\s{0,3}"
+_VALUE = r"(?P<value>(?=[A-Z0-9 ./-]{0,24}\d)[A-Z0-9](?:[A-Z0-9]|[./-](?=[A-Z0-9])){%d,24})(?!\w)"
 SAID = {
     "US_SSN": rf"\b(?:ssn|social security)(?: number)?{_IS}{_VALUE % 6}",
     "ID_NUMBER": r"\b(?:passport|driver'?s?'? licen[sc]e|driving licen[sc]e|identity card|id card|"
     rf"national id|tax id|insurance id|medical record|patient)(?: number| no\.?| id| #){_IS}{_VALUE % 3}",
-    "ID_CARD": rf"\b(?:passport|licen[sc]e)(?: is|:|=)\s*{_VALUE % 5}",
+    "ID_CARD": rf"\b(?:passport|licen[sc]e)(?: is|:|=)\s{{0,3}}{_VALUE % 5}",
     "BANK_ACCOUNT": r"\b(?:bank )?account(?: number| no\.?| #|:)"
     rf"{_IS}(?P<value>\d(?:[ -]?\d){{5,17}})(?!\w)",
     "ROUTING_NUMBER": rf"\b(?:routing|sort code)(?: number)?{_IS}(?P<value>\d(?:[ -]?\d){{5,8}})(?!\w)",
-    "CARD_CODE": r"\b(?:cvv2?|cvc2?|security code)(?: number| code)?(?: is|:|=)?\s*(?P<value>\d{3,4})(?!\w)",
+    "CARD_CODE": r"\b(?:cvv2?|cvc2?|security code)(?: number| code)?(?: is|:|=)?\s{0,3}"
+    r"(?P<value>\d{3,4})(?!\w)",
     "ZIP_CODE": rf"\b(?:zip(?: ?code)?|post(?:al)? ?code){_IS}{_VALUE % 2}",
 }
 BY_CONTEXT = [
@@ -120,6 +131,8 @@ def _is_card(found: re.Match[str]) -> bool:
 
 
 def _is_ip(found: re.Match[str]) -> bool:
+    if VERSION.search(found.string[max(0, found.start() - 40) : found.start()]):
+        return False
     try:
         ipaddress.ip_address(found[0])
     except ValueError:
@@ -132,7 +145,9 @@ def _is_phone(found: re.Match[str]) -> bool:
     written = re.split(r"x|ext", found[0], maxsplit=1, flags=re.I)[0]
     groups = re.findall(r"\d+", written)
     digits = sum(map(len, groups))
-    if digits > 15 or DATE.fullmatch(written) or all(map(_is_year, groups)):
+    if digits > 15 or all(map(_is_year, groups)):
+        return False
+    if DATE.fullmatch(written) or RANGE.fullmatch(written):
         return False
     before, after = found.string[max(0, found.start() - 40) : found.start()], found.end()
     if written.startswith("+"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from feedback import leaked_secrets, person_names, personal_numbers, postal_addresses
 from feedback.spans import Span, settle
 
-VERSION = 1
+VERSION = 2
 """Goes up with every change of what is found, so that remembered texts are looked through again."""
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]{1,40}>")
 NUMBERED = re.compile(r"<(?P<type>[A-Z][A-Z0-9_]*?)(?:_(?P<number>\d+))?>")

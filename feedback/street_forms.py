@@ -88,7 +88,7 @@ CORNER = rf"(?<!\w)(?:the[ ])?corner[ ]of[ ]{_SHORT}[ ](?:and|&)[ ]{_SHORT}(?!\w
 KIND_LAST = rf"(?:{NUMBER}[ ])?{NAMED}[ ]{NUMBER}[ ](?:street|st|str)(?!\w)"
 BETWEEN_NUMBERS = rf"(?<![\w.,/:-])\d{{1,6}}[ ]{NAMED}[ ]\d{{1,5}}(?=[ ]?[,\n]|$)"
 POSTCODE = r"(?:[A-Z]{1,2}-)?\d{3,6}(?:[ -]\d{2,4})?(?![\w/%])|(?-i:[A-Z]{1,2}\d[A-Z\d]?[ ]\d[A-Z]{2})(?!\w)"
-_GAP = r"[ ,;>]*\n?[ ,;>]*\n?[ ,;>]*"
+_GAP = r"[ ,;>]{0,4}\n?[ ,;>]{0,4}\n?[ ,;>]{0,4}"
 _CITY = rf"{CAPITAL}(?:[ /-]{{1,3}}(?:{_LINK}[ ])?{CAPITAL}){{0,4}}"
 TAIL = re.compile(
     rf"{_GAP}(?:{UNIT}(?:[ ]{_NO_CITY}{CAPITAL}(?:[ ]{_NO_CITY}{CAPITAL}){{0,4}})?"

@@ -195,6 +195,18 @@ def test_a_forbidden_word_that_live_said_too_is_no_veto_but_another_one_is() -> 
     assert not decide(GATE, other, live).promote
 
 
+def test_a_forbidden_word_counts_although_its_text_was_erased() -> None:
+    ours = [*with_scores(BETTER[:1], must_not_say_broken=2.0), *BETTER[1:]]
+    as_bad = [*with_scores(LIVE[:1], must_not_say_broken=2.0), *LIVE[1:]]
+    less = [*with_scores(LIVE[:1], must_not_say_broken=1.0), *LIVE[1:]]
+    assert decide(GATE, ours, as_bad).promote
+    for live in (LIVE, less):
+        [reason] = decide(GATE, ours, live).reasons
+        assert reason.startswith(
+            "On ticket 't00' the candidate says something that is kept no longer"
+        )
+
+
 def test_leaving_out_other_things_than_live_is_no_veto() -> None:
     ours = [result(0, 30.0, left_out=1.0), *BETTER[1:]]
     theirs = [*LIVE[:19], result(19, 5.0, left_out=1.0)]
@@ -336,6 +348,23 @@ def test_one_new_harm_is_a_veto_and_one_that_live_does_too_is_not(metric: str) -
     assert decide(GATE, harmful, as_bad).promote
     tolerant = Gate(min_tickets=8, zero_tolerance=[])
     assert decide(tolerant, harmful, clean_live).promote, "what is harm is the gate's setting"
+
+
+@pytest.mark.parametrize("metric", ["leaked", "invented_prices"])
+def test_another_harm_than_live_does_is_a_veto_though_there_is_no_more_of_it(metric: str) -> None:
+    def harming(these: list[TicketResult], *keys: str) -> list[TicketResult]:
+        [first] = with_scores(these[:1], **{metric: float(len(keys))})
+        return [replace(first, harmful={metric: frozenset(keys)}), *these[1:]]
+
+    assert decide(GATE, harming(BETTER, "a"), harming(LIVE, "a")).promote
+    assert decide(GATE, harming(BETTER, "a"), harming(LIVE, "a", "b")).promote
+    for keys in (("b",), ("b", "c")):
+        verdict = decide(GATE, harming(BETTER, *keys), harming(LIVE, "a", "c"))
+        [reason] = verdict.reasons
+        assert not verdict.promote and reason == verdict.detail["vetoes"][0]
+        assert reason.endswith("; live did, but less or with something else.")
+    erased = [*with_scores(BETTER[:1], **{metric: 2.0}), *BETTER[1:]]
+    assert not decide(GATE, erased, harming(LIVE, "a")).promote, "the number is left"
 
 
 def test_a_win_that_loses_on_a_topic_is_blocked_and_the_topic_named() -> None:

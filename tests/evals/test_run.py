@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from evals import asking, results, run
-from feedback import exams, tickets
+from evals import asking, results, run, scores
+from evals.scored import Scored
+from feedback import exams, policies, tickets
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Unavailable
 from feedback.measures import METRICS
@@ -64,6 +65,28 @@ def test_results_are_what_the_gate_needs(room: Room) -> None:
     assert first.forbidden == {"for ever"}
     assert first.scores["must_not_say_broken"] == 1 and first.scores["must_say_broken"] == 1
     assert first.cluster != second.cluster
+
+
+def test_which_price_and_whose_address_an_answer_made_up_is_told_as_keys(room: Room) -> None:
+    room.add_tickets(1)
+    said = "That is 9 euros, or 3 euros. Write to ada@example.com."
+    room.engine.says[BASE] = lambda question: said
+    with writing(room.database) as session:
+        policies.create(session, room.assistant, "Fees", "Every return costs 3 euros.", "test")
+    finished = sit(room, None)
+    with reading(room.database) as session:
+        [result] = results.results(session, finished)
+        both = results.of_both(session, finished, finished)
+    assert result.harmful == {
+        "invented_prices": {"price:EUR:9"}, "leaked": {"e:ada@example.com"}
+    }  # fmt: skip
+    assert both == ([result], [result])
+    with writing(room.database) as session:
+        [one] = exams.answers(session, finished)
+        one.answer.text = ""
+    with reading(room.database) as session:
+        [erased] = results.results(session, finished)
+    assert not any(erased.harmful.values()) and erased.scores["leaked"] == 1
 
 
 def test_tickets_of_one_customer_are_one_cluster(room: Room) -> None:
@@ -181,6 +204,25 @@ def test_what_nobody_foresaw_is_kept_with_its_ticket(
     errors = [one.answer.error for one in answers(room, sit(room, None))]
     assert errors == [None, "ZeroDivisionError: one of a kind", None]
     assert "ticket 't02' got no answer" in caplog.text
+
+
+def test_a_scorer_that_fails_leaves_its_ticket_unscored_and_the_exam_goes_on(
+    room: Room, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.add_tickets(3)
+    every = scores.every
+
+    def trouble(subject: scores.Subject) -> list[Scored]:
+        if subject.ticket.external_id == "t02":
+            raise KeyError("ada@example.com")
+        return every(subject)
+
+    monkeypatch.setattr(scores, "every", trouble)
+    kept = answers(room, sit(room, None))
+    assert [value(one, "chrf") is None for one in kept] == [False, True, False]
+    assert {score.metric for score in kept[1].scores} == set(METRICS)
+    assert {score.reason for score in kept[1].scores} == {"It could not be scored: KeyError."}
+    assert "ticket 't02' was not scored" in caplog.text
 
 
 def test_a_reference_that_cannot_be_scored_keeps_its_answer(room: Room) -> None:

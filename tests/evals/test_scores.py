@@ -44,6 +44,8 @@ def test_mean_logprob_is_finite_or_missing() -> None:
         ("refunds come on Thursdays", "Thursday"),
         ("STRASSE", "straße"),
         ("costs 4,50 euros", "4,50"),
+        ("It costs €3, or €4.", "€3"),
+        ("In 2025, 40 days. In 2026.", "2026"),
         ("PINE\u00ad-BACK", "pine-back"),
     ],
 )
@@ -53,7 +55,17 @@ def test_a_rule_looks_at_words_not_at_typography(answer: str, phrase: str) -> No
 
 @pytest.mark.parametrize(
     ("answer", "phrase"),
-    [("within 140 days", "40 days"), ("call 5551", "555"), ("forty days", "40 days"), ("", "a")],
+    [
+        ("within 140 days", "40 days"),
+        ("call 5551", "555"),
+        ("forty days", "40 days"),
+        ("", "a"),
+        ("It costs 3.80 euros.", "80 euros"),
+        ("It costs €3.80", "€3"),
+        ("Das kostet 3,80 €", "80 €"),
+        ("Das kostet 1.000 Euro", "000 euro"),
+        ("Das kostet € 1,50", "€ 1"),
+    ],
 )
 def test_a_number_is_taken_whole(answer: str, phrase: str) -> None:
     assert not scores.says(answer, phrase)

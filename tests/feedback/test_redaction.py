@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stdnum import luhn
 
+from feedback import leaked_secrets, personal_numbers
 from feedback.redaction import Redactor
 
 PLAIN = [
@@ -74,11 +75,49 @@ def test_a_text_without_personal_data_stays_as_it_is(text: str) -> None:
         ("Best regards,\nKrisztián", "Best regards,\n<PERSON>"),
         ("my password is hunter2.", "my password is <PASSWORD>."),
         ("api_key = 'qwerty'", "api_key = '<PASSWORD>'"),
+        ("I typed Basic bWU6c2VjcmV0cGFzcw==", "I typed Basic <TOKEN>"),
+        ("authorization: basic dXNlcjpwYXNzd29yZA", "authorization: basic <TOKEN>"),
+        ("Bearer 0123456789abcdef0123", "Bearer <TOKEN>"),
+        ("my passport number is:  C01X00T47", "my passport number is:  <ID_NUMBER>"),
         ("see https://me:secret@host.example/x?token=abc", "see https://<CREDENTIALS>/x?token=<TOKEN>"),
     ],
 )  # fmt: skip
 def test_what_is_personal_becomes_its_type_and_the_sentence_stays(text: str, becomes: str) -> None:
     assert redacted(text) == becomes
+
+
+NO_NUMBERS = [
+    "Wir sind von 10.00-18.00 Uhr da.",
+    "Mo-Fr 09.00-12.00 13.00-17.00 Uhr",
+    "Mo\u2013Fr 9.00\u201317.00 Uhr, Sa 10.00 - 14.00 Uhr",
+    "Vom 24.12.-31.12. ist geschlossen.",
+    "Betriebsferien: 24.12.-26.12.2026, 24.-26.12.2026 und 22.12.25-06.01.26",
+    "Das kostet 1.000-2.000 Euro, die kleinen 49.90-59.90 Euro.",
+    "For basic troubleshooting see the manual; it lists your basic responsibilities.",
+    "Basic Responsibilities, bearer responsibilities and aerobic metamorphosis1234",
+    "Please update to version 10.0.19.45.",
+    "Bitte aktualisieren Sie auf Version 10.0.19.45; die Firmware ist 2.14.1.10.",
+]
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_opening_hours_days_amounts_versions_and_plain_words_are_nobodys(text: str) -> None:
+    assert [*personal_numbers.find(text), *leaked_secrets.find(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "type"),
+    [
+        ("my version of it is that 10.0.19.45 was blocked", "IP_ADDRESS"),
+        ("Rufen Sie 030 12.34.56.78 an", "PHONE_NUMBER"),
+        ("Appelez le 01.42.68.53.00.", "PHONE_NUMBER"),
+        ("ring 555.123-4567", "PHONE_NUMBER"),
+        ("xoxb-1234567890-abc_def", "API_KEY"),
+    ],
+)
+def test_what_looks_like_hours_or_versions_and_is_personal_is_found(text: str, type: str) -> None:
+    found = [*personal_numbers.find(text), *leaked_secrets.find(text)]
+    assert type in {span.type for span in found}
 
 
 @given(
