@@ -280,7 +280,10 @@ ECHOES = [
     ),
     ("It said 5-7 Werktage.", "Yes, in 5 to 7 working days. Sending it costs 0 €."),
     ("Is the refund after 14 days?", "Erstattung in Euro 14 Tage nach Eingang, kostenlos."),
-    ("Are you open 10:00-18:00 from 24 to 31 December?", "Wir sind vom 24.12.\u201331.12. von 10.00-18.00 Uhr da."),
+    (
+        "Open 10:00-18:00 from 24 to 31 December?",
+        "Wir sind vom 24.12.\u201331.12. von 10.00-18.00 Uhr da.",
+    ),
 ]
 
 
