@@ -19,6 +19,8 @@ CURRENCIES = {
     "AUD": "a$ au$ aud australian_dollar australian_dollars",
     "CAD": "c$ ca$ cad canadian_dollar canadian_dollars",
     "NZD": "nz$ nzd",
+    "SGD": "s$ sgd",
+    "HKD": "hk$ hkd",
     "cents": "cent cents ct ¢ pence penny céntimos centimes",
 }
 CURRENCY = {
