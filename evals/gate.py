@@ -33,6 +33,7 @@ from evals.pairs import (
 from evals.vetoes import harms, vetoes
 from feedback.assistants import Gate
 from feedback.measures import CHRF, DECIDING, VOTES
+from feedback.spending import in_words
 
 
 @dataclass(frozen=True)
@@ -179,16 +180,9 @@ def _what(gate: Gate) -> str:
 def _staked(stake: float, alpha: float) -> str:
     """The evidence in words."""
     return (
-        f"a stake of 1 against it became {_stake(stake)}, and {_stake(1 / alpha)} is needed where one look "
-        f"in {_stake(1 / alpha)} may be wrong."
+        f"a stake of 1 against it became {in_words(stake)}, and {in_words(1 / alpha)} is needed where one "
+        f"look in {in_words(1 / alpha)} may be wrong."
     )
-
-
-def _stake(value: float) -> str:
-    """A stake as people read it: what a large one is exactly says nothing."""
-    if value >= 1_000_000:
-        return "more than a million"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _measured(gate: Gate, interval: Interval) -> str:

@@ -17,12 +17,15 @@ from markupsafe import Markup
 
 from evals import comparing, plots
 from evals.record_shapes import ExamRecord, Pair
+from feedback.spending import in_words
 from feedback.tables import now
 from service.console.differences import word_diff
 from service.console.pages import HERE as CONSOLE
 from service.console.pages import duration, words
 
 TEMPLATES = Path(__file__).parent / "templates"
+NOTHING = 1e-9
+"""What is left of zero after sums of rounded numbers."""
 SHOWN = 5
 """How many worst losses and how many best wins stand side by side."""
 BROKEN_SHOWN = 40
@@ -86,6 +89,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "num": number,
+        "stake": in_words,
         "signed": signed,
         "time": lambda at: f"{at:%Y-%m-%d %H:%M} UTC" if at else NONE,
         "duration": duration,
@@ -108,12 +112,14 @@ def _plain(text: str) -> str:
 
 def number(value: float | None) -> str:
     """A figure to three digits."""
+    if value is not None and abs(value) < NOTHING:
+        return "0"
     return NONE if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def signed(value: float | None) -> str:
     """A difference to three digits, with its sign."""
-    return NONE if value is None else f"{value:+.3g}" if value else "0"
+    return NONE if value is None else f"{value:+.3g}" if abs(value) >= NOTHING else "0"
 
 
 def _value(value: object) -> str:

@@ -18,7 +18,7 @@ AT_ONCE = 24
 """Rows in one drawing: a sheet of A4 holds them."""
 BINS = 12
 """Bars on each side of zero, at most."""
-NAME_LENGTH = 30
+NAME_LENGTH = 21
 STEP = 26
 
 Both = tuple[float, float]

@@ -174,7 +174,9 @@ def budget(found: Budget, power: dict[str, Any] | None) -> list[str]:
         f"A worse adapter passes with a chance of at most {found.of:.3g} within {found.days:g} days.",
         f"Spent: {found.spent:.3g} by {found.refused} refused candidates ({found.planned} are planned); "
         f"{found.promoted} that passed gave theirs back. Left: {found.left:.3g}.",
-        f"The next look may cost {found.next:.3g}: a stake of 1 must become {1 / found.next:,.0f}.",
+        f"The next look may cost {found.next:.3g}: a stake of 1 must become {1 / found.next:,.0f}."
+        if found.next
+        else "The next look may cost nothing, so no candidate may pass until a part comes back.",
         f"Expected wrong promotions from these looks: at most {found.expected_wrong:.3g}.",
     ]
     if power is None:

@@ -77,8 +77,8 @@ def sentence(found: Mapping[str, Any]) -> str:
     )
     if found["first_differences"]:
         said += f", the earliest at token {found['first_differences'][0] + 1}"
-    return said + (
-        "."
-        if moved is None
-        else f"; references become {moved:.1e} nats per token more or less likely."
-    )
+    if moved is None:
+        return f"{said}."
+    if moved < 1e-9:
+        return f"{said}; references stay exactly as likely."
+    return f"{said}; references become {moved:.1e} nats per token more or less likely."

@@ -54,3 +54,10 @@ def part(of: float, planned: int, number: int) -> float:
     """The part of the look with this number, from 0: equal as planned, then ever halved."""
     equal = of / planned
     return equal if number < planned - 1 else equal / 2 ** (number - planned + 2)
+
+
+def in_words(stake: float) -> str:
+    """What a stake of 1 became, as people read it: how large a large one is exactly says nothing."""
+    if stake >= 1_000_000:
+        return "more than a million"
+    return f"{stake:,.0f}" if stake >= 100 else f"{stake:.3g}"

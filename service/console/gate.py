@@ -10,7 +10,7 @@ from markupsafe import Markup
 from feedback import assistants, looks, tickets
 from feedback.database import reading
 from feedback.looks import Look
-from feedback.spending import Budget
+from feedback.spending import Budget, in_words
 from service.console import charts
 from service.console.charts import Line, Mark
 from service.console.pages import page
@@ -39,6 +39,7 @@ def show(request: Request, here: OfStaff) -> HTMLResponse:
         "gate.html",
         gate=gate,
         budget=budget,
+        in_words=in_words,
         looks=every[:SHOWN],
         more=max(len(every) - SHOWN, 0),
         free_again=looks.free_again(every, gate.budget_days),
@@ -73,7 +74,8 @@ def _evidence(every: list[Look]) -> Markup | None:
         for number, look in enumerate(reversed(every), 1)
     ]
     told = "; ".join(
-        f"{look.adapter} {look.decision.evidence or 0:.3g} of {1 / (look.decision.alpha or 1):.3g}"
+        f"{look.adapter} {in_words(look.decision.evidence or 0)} of "
+        f"{in_words(1 / (look.decision.alpha or 1))}"
         for look in every[:10]
     )
     return charts.lines(

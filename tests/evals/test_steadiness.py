@@ -29,8 +29,8 @@ def test_an_exam_says_how_far_batching_moved_its_answers(room: Room) -> None:
         "first_differences": [],
         "mean_logprob_difference": 0.0,
         "at_once": 4,
-        "sentence": "Asked alone instead of among others, 0 of 3 answers change; references become "
-        "0.0e+00 nats per token more or less likely.",
+        "sentence": "Asked alone instead of among others, 0 of 3 answers change; references stay "
+        "exactly as likely.",
     }
     asked = [body["model"] for body in room.engine.asked]
     assert asked.count(candidate.name) == 24 + 3 and asked[-3:] == [candidate.name] * 3
