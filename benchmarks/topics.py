@@ -66,7 +66,11 @@ def measure(name: str, taught: int, epochs: float) -> dict[str, Any]:
         folder = Path(given) / f"topics-{name}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    settings = {"TRAINING_SFT_EPOCHS": str(epochs), "TRAINING_BATCH_SIZE": "8", "TRAINING_DPO": "0"}
+    settings = {
+        "TRAINING_SFT_EPOCHS": str(epochs),
+        "TRAINING_BATCH_SIZE": "8",
+        "TRAINING_STAGES": "sft",
+    }
     run = _command_line(folder, settings)
     (folder / "assistant.toml").write_text(_assistant(name, topics))
     _write(

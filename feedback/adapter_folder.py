@@ -40,6 +40,8 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     files: dict[str, str]
     """File name to SHA-256."""
+    goes_on_from: str | None = None
+    """The adapter that training began with; None: the base model."""
 
 
 class ProbeCase(BaseModel):

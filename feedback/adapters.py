@@ -39,8 +39,11 @@ def publish(
     config: dict[str, Any],
     versions: dict[str, str],
     cycle_id: str | None = None,
+    goes_on_from: Adapter | None = None,
 ) -> Adapter:
     """Register a finished adapter folder under a name of its own and move it to its place.
+
+    `goes_on_from`: the adapter that training began with; what that had learned is in this one, too.
 
     Safe to repeat after a crash: a cycle publishes once, and files that were moved before their row
     was committed get the same name again.
@@ -68,6 +71,7 @@ def publish(
             config=config,
             versions=versions,
             files=hashes,
+            goes_on_from=goes_on_from.name if goes_on_from else None,
         )
         adapter_folder.publish(built, folder, manifest)
     adapter = Adapter(
@@ -82,7 +86,8 @@ def publish(
     )
     session.add(adapter)
     session.flush()
-    for dataset in datasets:
+    inherited = datasets_of(session, goes_on_from) if goes_on_from else []
+    for dataset in {each.id: each for each in (*inherited, *datasets)}.values():
         session.add(
             AdapterDataset(adapter_id=adapter.id, dataset_id=dataset.id, stage=dataset.kind)
         )
@@ -383,7 +388,7 @@ def last_swap(session: Session, adapter: Adapter) -> Swap | None:
 
 
 def datasets_of(session: Session, adapter: Adapter) -> list[Dataset]:
-    """What an adapter learned from, SFT first."""
+    """What an adapter learned from, SFT first; also what it learned before it was trained on."""
     return list(
         session.exec(
             select(Dataset)

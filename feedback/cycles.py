@@ -157,6 +157,17 @@ def begin_stage(session: Session, cycle: Cycle, name: str) -> Stage:
     return stage
 
 
+def measured(stage: Stage) -> str:
+    """What a stage that trains measures beside its loss, in a line."""
+    found = stage.figures
+    told = [
+        f"{found['tokens_per_second']:,.0f} tokens/s" if "tokens_per_second" in found else "",
+        f"margin {found['margin']:+.2f}" if "margin" in found else "",
+        f"{found['memory_bytes'] / 2**30:.1f} GiB" if "memory_bytes" in found else "",
+    ]
+    return " · ".join(each for each in told if each)
+
+
 def report(session: Session, stage_id: str, **progress: Any) -> Stage:
     """Write a stage's progress and heartbeat: done, total, eta_seconds, loss, state, result."""
     stage = session.exec(select(Stage).where(Stage.id == stage_id)).one()

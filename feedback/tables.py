@@ -480,6 +480,11 @@ class Stage(SQLModel, table=True):
     eta_seconds: float | None = None
     loss: float | None = None
     curve: list[list[float]] = columns.json(list)
+    """The loss: [step, value]."""
+    more_curves: dict[str, list[list[float]]] = columns.json(dict)
+    """The same of margins and of the loss on validation rows, by name."""
+    figures: dict[str, Any] = columns.json(dict)
+    """Of a training stage: tokens_per_second, margin, memory_bytes."""
     log_tail: str = Field(default="", sa_type=Text)
     result: dict[str, Any] = columns.json(dict)
     error: str | None = columns.text_or_none()

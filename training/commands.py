@@ -18,6 +18,7 @@ from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import Cycle, CycleState, Stage
 from training import step_commands
+from training.job import MODULES
 from training.settings import training_settings
 from training.watching import CycleView
 
@@ -30,6 +31,9 @@ app.command("sft", epilog="Example: understudy training sft sft-0a1b2c3d4e5f --o
 )
 app.command("dpo", epilog="Example: understudy training dpo dpo-0a1b2c3d4e5f --from var/runs/try")(
     step_commands.dpo
+)
+app.command("kto", epilog="Example: understudy training kto kto-0a1b2c3d4e5f --from var/runs/try")(
+    step_commands.kto
 )
 app.command(
     "publish", epilog="Example: understudy training publish RUN --dataset sft-0a1b2c3d4e5f"
@@ -128,12 +132,13 @@ def stop(
 @app.command()
 def log(
     cycle_id: Annotated[str, typer.Argument(help="See `understudy training list`.")],
-    stage: Annotated[str, typer.Option(help="sft or dpo.")] = "sft",
+    stage: Annotated[str, typer.Option(help="sft, dpo or kto.")] = "sft",
     lines: Annotated[int, typer.Option(help="How many lines from the end.")] = 40,
 ) -> None:
     """The end of a trainer's log."""
-    if stage not in ("sft", "dpo"):
-        raise UnderstudyError(f"Found the stage {stage!r}, expected 'sft' or 'dpo'.")
+    if stage not in MODULES:
+        known = ", ".join(repr(each) for each in MODULES)
+        raise UnderstudyError(f"Found the stage {stage!r}, expected one of {known}.")
     found, _ = _load(cycle_id)
     path = feedback_settings().runs_dir / found.id / stage / "log.txt"
     if not path.exists():

@@ -34,7 +34,7 @@ def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, Rows]:
         beta=job.beta,
         loss_type=[job.loss],
         label_smoothing=job.label_noise,
-        **common_arguments(job, folder),
+        **common_arguments(job, folder, rows),
     )
     trainer = Trainer(
         model=load_model(job),

@@ -1,8 +1,8 @@
 """A trainer's contract: one folder in, one folder out. No torch and no database.
 
-The loop writes `job.json` and starts `python -m training.sft RUN_DIR` or `training.dpo`. The trainer
-leaves, in this order: `progress.jsonl`, `checkpoints/`, `adapter/` (complete or not there at all) and
-`result.json`; or `error.json` with the reason why not. Started again, it goes on where it was cut off.
+The loop writes `job.json` and starts `python -m training.sft RUN_DIR` (or dpo, kto). The trainer leaves, in
+this order: `progress.jsonl`, `checkpoints/`, `adapter/` (complete or not there at all) and `result.json`; or
+`error.json` with the reason why not. Started again, it goes on where it was cut off.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from training.settings import TrainingSettings
+from training.settings import StageName, Tracker, TrainingSettings
 
 JOB = "job.json"
 PROGRESS = "progress.jsonl"
@@ -21,8 +21,11 @@ LOG = "log.txt"
 CHECKPOINTS = "checkpoints"
 ADAPTER = "adapter"
 RESULT = "result.json"
+TENSORBOARD = "tensorboard"
 ERROR = "error.json"
 LOCK = "lock"
+MICRO_BATCH = "micro_batch.json"
+"""How many rows go through the model at once in this run, once memory did not suffice for more."""
 
 COMPLETE = "complete.json"
 """Lies in a checkpoint whose files all reached the disk; names them and their sizes."""
@@ -30,10 +33,16 @@ COMPLETE = "complete.json"
 DONE = 0
 FAILED = 1
 STOPPED = 75
-"""Exit codes. STOPPED (EX_TEMPFAIL): SIGTERM was heeded, a checkpoint lies ready, start it again."""
+NO_MEMORY = 76
+"""Exit codes. STOPPED (EX_TEMPFAIL): SIGTERM was heeded, a checkpoint lies ready, start it again. NO_MEMORY:
+start it again, it will take fewer rows at once.
+"""
 
-StageName = Literal["sft", "dpo"]
-MODULES: dict[StageName, str] = {"sft": "training.sft", "dpo": "training.dpo"}
+MODULES: dict[StageName, str] = {
+    "sft": "training.sft",
+    "dpo": "training.dpo",
+    "kto": "training.kto",
+}
 
 
 class Job(BaseModel):
@@ -47,7 +56,7 @@ class Job(BaseModel):
     dataset: Path
     """JSONL as `feedback.exports.export` writes it."""
     start_adapter: Path | None = None
-    """Adapter folder to go on from; for DPO it is the reference, too."""
+    """Adapter folder to go on from; for DPO and KTO it is the reference, too."""
 
     epochs: float
     max_steps: int
@@ -55,6 +64,8 @@ class Job(BaseModel):
     schedule: Literal["constant", "linear", "cosine"]
     warmup: float
     batch_size: int
+    micro_batch_size: int = 0
+    """Rows that go through the model at once; 0: the whole batch."""
     max_length: int
     seed: int
     lora_rank: int
@@ -70,6 +81,8 @@ class Job(BaseModel):
     """Made-up codes among the rows of SFT, by which memorising is measured; see canary.py."""
 
     checkpoint_steps: int
+    patience: int = 0
+    report_to: tuple[Tracker, ...] = ()
     device: Literal["auto", "cpu", "cuda"]
     threads: int
     probe_prompts: int
@@ -104,6 +117,12 @@ def job_for(
             "learning_rate": settings.dpo_learning_rate,
             "beta": settings.dpo_beta,
             **_loss(settings, estimated_noise),
+        }
+    if stage == "kto":
+        recipe = {
+            "epochs": settings.kto_epochs,
+            "learning_rate": settings.kto_learning_rate,
+            "beta": settings.kto_beta,
         }
     return Job(
         stage=stage,
@@ -152,6 +171,31 @@ def write_job(folder: Path, job: Job) -> None:
 def read_job(folder: Path) -> Job:
     """The job of a run folder."""
     return Job.model_validate_json((folder / JOB).read_text(encoding="utf-8"))
+
+
+def micro_batch(folder: Path, job: Job) -> int:
+    """How many rows go through the model at once in this run."""
+    smaller = read_json(folder / MICRO_BATCH)
+    wanted = int(smaller["rows"]) if smaller else job.micro_batch_size or job.batch_size
+    return next(rows for rows in range(wanted, 0, -1) if job.batch_size % rows == 0)
+
+
+def take_less(folder: Path, why: str) -> int | None:
+    """Let the run go on with half the rows at once, the batch being the same; None: it is one already."""
+    job = read_job(folder)
+    now = micro_batch(folder, job)
+    if now == 1:
+        return None
+    write_json(folder / MICRO_BATCH, {"rows": now // 2, "why": why})
+    return micro_batch(folder, job)
+
+
+def note(folder: Path) -> str:
+    """What happened to a run that people should know, in a sentence; empty where nothing did."""
+    smaller = read_json(folder / MICRO_BATCH)
+    if smaller is None:
+        return ""
+    return f"{smaller['why']} It went on with {smaller['rows']} rows at once, the batch being the same."
 
 
 def mark_complete(checkpoint: Path) -> None:

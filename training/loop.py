@@ -1,4 +1,4 @@
-"""The pipeline: feedback → datasets → SFT → DPO → exam → gate → promotion.
+"""The pipeline: feedback → datasets → SFT → DPO → KTO → exam → gate → promotion.
 
 The one file that sees every stage. Each leaves its result in the database, so a cycle that was cut off
 anywhere goes on at the first stage that is not done. The service notices the promotion by itself.
@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlmodel import Session
 
 from evals.run import examine
 from feedback import (
+    adapter_folder,
     adapters,
     cycles,
     datasets,
@@ -32,6 +34,7 @@ from feedback import (
 )
 from feedback.database import database, reading, writing
 from feedback.errors import Invalid, UnderstudyError
+from feedback.freezing import Frozen
 from feedback.holding_out import hold_out
 from feedback.redact_ahead import redact_ahead
 from feedback.settings import feedback_settings
@@ -49,6 +52,7 @@ from service.engine.embedded_model import base_model
 from service.hot_swap import asking_engines
 from service.probe import ProbeFailed
 from service.settings import service_settings
+from training import fits
 from training.job import (
     ADAPTER,
     MODULES,
@@ -61,7 +65,7 @@ from training.job import (
 )
 from training.lease import Lease, LeaseLost, StopRequested
 from training.naming import name_topics
-from training.progress import LossCurve, Progress
+from training.progress import Curves, Progress
 from training.settings import TrainingSettings
 from training.supervise import TrainingStopped, last_lines, supervise
 
@@ -92,6 +96,7 @@ class Turn:
 
     def run(self) -> tuple[CycleState, str]:
         """The whole turn: how it ended, and why in a sentence."""
+        fits.check(self._settings, service_settings())
         if self._assistant.topics and self._settings.topics_most:
             self._stage("topics", self._topics)
         self._stage("hold_out", self._hold_out)
@@ -99,10 +104,10 @@ class Turn:
         frozen = self._stage("freeze", self._freeze)
         if frozen["too_few"]:
             return CycleState.NOT_ENOUGH, frozen["too_few"]
-        self._stage("sft", lambda report: self._train("sft", frozen, None, report))
-        if "dpo" in frozen["stages"]:
-            start = self._folder / "sft" / ADAPTER
-            self._stage("dpo", lambda report: self._train("dpo", frozen, start, report))
+        start = self._start(frozen)
+        for stage in frozen["stages"]:
+            self._stage(stage, partial(self._train, stage, frozen, start))
+            start = self._folder / stage / ADAPTER
         adapter = self._stage("publish", lambda _: self._publish(frozen))["adapter"]
         exam = self._stage("exam", lambda report: self._exam(adapter, report))
         if not exam["promote"]:
@@ -197,6 +202,7 @@ class Turn:
             progress=lambda done, total: report(done=done, total=total),
         )
         sft, dpo, kto = frozen
+        stages = self._stages(frozen)
         scheduled = self._cycle.requested_by == SCHEDULE  # a person knows why they ask
         least_new = self._settings.min_new_rows if scheduled else 0
         least = self._settings.min_corrections
@@ -211,9 +217,40 @@ class Turn:
             "sft_rows": sft.train_rows,
             "dpo_rows": dpo.train_rows,
             "kto_rows": kto.train_rows,
-            "stages": ["sft", "dpo"] if self._settings.dpo and dpo.train_rows else ["sft"],
-            "too_few": too_few,
+            "stages": stages,
+            "start": self._live_to_go_on_from(),
+            "too_few": too_few or ("" if stages else self._no_rows()),
         }
+
+    def _stages(self, frozen: Frozen) -> list[StageName]:
+        """The stages of the settings that have rows, in their order."""
+        rows = {"sft": frozen.sft, "dpo": frozen.dpo, "kto": frozen.kto}
+        return [stage for stage in self._settings.stages if rows[stage].train_rows]
+
+    def _no_rows(self) -> str:
+        wanted = ", ".join(self._settings.stages)
+        return f"There are no rows for the stages that are set (TRAINING_STAGES: {wanted})."
+
+    def _live_to_go_on_from(self) -> str | None:
+        """The name of the live adapter, where the setting says to go on from it and there is one."""
+        if self._settings.start == "base":
+            return None
+        with reading() as session:
+            live = adapters.live_adapter(session, self._assistant)
+            if live is not None:
+                adapters.check_fits(session, self._assistant, live)
+            return live.name if live else None
+
+    def _start(self, frozen: Result) -> Path | None:
+        """The folder to train on from, as it was published; None: from the base model."""
+        if frozen["start"] is None:
+            return None
+        with reading() as session:
+            adapter = adapters.get(session, frozen["start"])
+            adapters.check_usable(session, adapter)
+            folder = adapters.folder_of(adapter)
+        adapter_folder.verify(folder, adapter.digest)
+        return folder
 
     def _dataset_file(self, name: str) -> Path:
         return feedback_settings().datasets_dir.resolve() / f"{name}.jsonl"
@@ -234,7 +271,7 @@ class Turn:
         )
         write_job(folder, job)
 
-        curve = LossCurve(folder / PROGRESS)
+        curves = Curves(folder / PROGRESS)
         told = 0.0
 
         def progress(news: Progress) -> None:
@@ -242,12 +279,13 @@ class Turn:
             more: dict[str, Any] = {}
             if time.monotonic() - told > LOG_SECONDS:
                 told = time.monotonic()
-                more = {"curve": curve.points(), "log_tail": last_lines(folder, LOG_LINES)}
+                more = {**_drawn(curves), "log_tail": last_lines(folder, LOG_LINES)}
             report(
                 done=news.step,
                 total=news.total or 0,
                 loss=news.loss,
                 eta_seconds=news.eta_seconds,
+                figures=news.figures,
                 **more,
             )
 
@@ -261,7 +299,7 @@ class Turn:
             grace_seconds=self._settings.stop_grace_seconds,
             silence_seconds=self._settings.silence_seconds,
         )
-        report(curve=curve.points(), log_tail=last_lines(folder, LOG_LINES))
+        report(**_drawn(curves), log_tail=last_lines(folder, LOG_LINES))
         return {"rows": dataset, **_summary(folder)}
 
     def _label_noise(self) -> float | None:
@@ -287,6 +325,7 @@ class Turn:
                 },
                 versions=results[stages[-1]].get("versions", {}),
                 cycle_id=self._cycle.id,
+                goes_on_from=adapters.get(session, frozen["start"]) if frozen["start"] else None,
             )
             return {"adapter": adapter.name, "digest": adapter.digest}
 
@@ -410,6 +449,12 @@ class Turn:
                 if asked.state != RequestState.WAITING:
                     return asked
                 await asyncio.sleep(service_settings().swap_poll_seconds)
+
+
+def _drawn(curves: Curves) -> Result:
+    """The loss, and what else is drawn beside it."""
+    found = curves.read()
+    return {"curve": found.pop("loss", []), "more_curves": found}
 
 
 def _summary(folder: Path) -> Result:

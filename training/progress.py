@@ -24,6 +24,20 @@ class Progress:
     eta_seconds: float | None
     pid: int
     log_path: Path
+    margin: float | None = None
+    """DPO and KTO: how much more the better answers gained than the worse ones."""
+    memory_bytes: int | None = None
+    """The most the trainer has held at once: on a GPU its memory, else the process's."""
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What is known of it beside step and loss."""
+        told = {
+            "tokens_per_second": self.tokens_per_second,
+            "margin": self.margin,
+            "memory_bytes": self.memory_bytes,
+        }
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class ProgressWriter:
@@ -71,20 +85,29 @@ class ProgressReader:
                     continue
 
 
-class LossCurve:
-    """The loss by step as a chart wants it, read from `progress.jsonl`; survives restarts of both sides."""
+CURVES = {"loss": "loss", "rewards/margins": "margins", "eval_loss": "validation"}
+"""What of a line is drawn, and what it is called there."""
+
+
+class Curves:
+    """Figures by step as a chart wants them, read from `progress.jsonl`; survives restarts of both sides."""
 
     def __init__(self, path: Path) -> None:
         self._lines = ProgressReader(path, from_start=True)
-        self._losses: dict[int, float] = {}
+        self._values: dict[str, dict[int, float]] = {name: {} for name in CURVES.values()}
 
-    def points(self) -> list[list[float]]:
-        """[step, loss] so far. A step done again after a restart counts once."""
+    def read(self) -> dict[str, list[list[float]]]:
+        """[step, value] so far, by name. A step done again after a restart counts once."""
         for line in self._lines.lines():
-            loss = line.get("loss")
-            if isinstance(loss, int | float) and math.isfinite(loss):
-                self._losses[line["step"]] = loss
-        return thinned([[step, loss] for step, loss in sorted(self._losses.items())])
+            for key, name in CURVES.items():
+                value = line.get(key)
+                if isinstance(value, int | float) and math.isfinite(value):
+                    self._values[name][line["step"]] = value
+        return {
+            name: thinned([[step, value] for step, value in sorted(values.items())])
+            for name, values in self._values.items()
+            if values
+        }
 
 
 def thinned(points: list[list[float]], most: int = CURVE_POINTS) -> list[list[float]]:

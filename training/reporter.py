@@ -1,16 +1,22 @@
 """A training run tells how far it is, and heeds a request to stop."""
 
 import math
+import re
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 
 from training import job as files
 from training.progress import ProgressWriter
 from training.rows import Refused
+
+DIVERGING_TIMES = 2.0
+DIVERGING_STEPS = 10
+"""A loss that many times its first one, and 1 more, for so many steps in a row is no bad luck."""
 
 
 class Stopped(Exception):
@@ -43,6 +49,7 @@ class Reporter(transformers.TrainerCallback):
         self.started = time.monotonic()
         self.first_step = 0
         self.first_tokens = 0.0
+        self.losses: list[float] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock; a resumed run counts from its checkpoint."""
@@ -67,6 +74,7 @@ class Reporter(transformers.TrainerCallback):
                     f"Training diverged: the {name} at step {state.global_step} is {logs[name]}. "
                     f"Lower the learning rate ({args.learning_rate:g})."
                 )
+        self._check_diverging(state.global_step, logs["loss"], args.learning_rate)
         seconds = max(time.monotonic() - self.started, 1e-6)
         done = state.global_step - self.first_step
         tokens = logs.get("num_tokens", 0.0)
@@ -77,8 +85,27 @@ class Reporter(transformers.TrainerCallback):
             tokens=int(tokens),
             tokens_per_second=round((tokens - self.first_tokens) / seconds, 1),
             eta_seconds=round(seconds / done * (state.max_steps - state.global_step), 1),
+            memory_bytes=held_at_most(),
+            **({"margin": logs["rewards/margins"]} if "rewards/margins" in logs else {}),
             **{name: value for name, value in logs.items() if name not in ("num_tokens", "epoch")},
         )
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
+    ) -> None:
+        """What the validation rows cost while it trains."""
+        self.progress.write("training", step=state.global_step, eval_loss=metrics["eval_loss"])
+
+    def _check_diverging(self, step: int, loss: float, learning_rate: float) -> None:
+        """Stop a run whose loss stays far above where it began: what it learns by then is noise."""
+        self.losses.append(loss)
+        began, lately = self.losses[0], self.losses[-DIVERGING_STEPS:]
+        if len(self.losses) > DIVERGING_STEPS and min(lately) > DIVERGING_TIMES * began + 1:
+            raise Refused(
+                f"Training diverged: the loss began at {began:.3g} and stayed above "
+                f"{DIVERGING_TIMES * began + 1:.3g} for {DIVERGING_STEPS} steps until step {step}. Lower the "
+                f"learning rate ({learning_rate:g})."
+            )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Only a marked checkpoint is resumed from."""
@@ -88,3 +115,22 @@ class Reporter(transformers.TrainerCallback):
 def tokens_in(state: Any) -> float:
     """Real tokens seen up to here, from the log kept in a checkpoint."""
     return max((float(line.get("num_tokens", 0)) for line in state.log_history), default=0.0)
+
+
+def held_at_most() -> int:
+    """The most memory this process has held at once, in bytes: a GPU's where it computes there."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def why_early(state: transformers.TrainerState) -> str:
+    """Why a run ended before its last step, in a sentence; empty where it did not."""
+    best = [line for line in state.log_history if line.get("eval_loss") == state.best_metric]
+    if state.global_step >= state.max_steps or not best:
+        return ""
+    return (
+        f"Stopped at step {state.global_step} of {state.max_steps}: the loss on validation rows has not "
+        f"fallen since step {best[0]['step']} ({state.best_metric:.3f}), whose adapter is kept."
+    )

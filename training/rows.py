@@ -139,6 +139,8 @@ def length(encoded: dict[str, list[int]]) -> int:
     """How many tokens a row costs; of a pair, the longer side."""
     if "input_ids" in encoded:
         return len(encoded["input_ids"])
+    if "completion_ids" in encoded:
+        return len(encoded["prompt_ids"]) + len(encoded["completion_ids"])
     answers = (len(encoded["chosen_ids"]), len(encoded["rejected_ids"]))
     return len(encoded["prompt_ids"]) + max(answers)
 

@@ -3,10 +3,20 @@
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from feedback.settings import PackageSettings, Rank
+
+StageName = Literal["sft", "dpo", "kto"]
+Tracker = Literal["tensorboard", "mlflow", "wandb"]
+
+
+def _split(value: object) -> object:
+    """The environment holds names between commas."""
+    if not isinstance(value, str):
+        return value
+    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 class TrainingSettings(PackageSettings):
@@ -64,6 +74,18 @@ class TrainingSettings(PackageSettings):
         ge=0,
         description="How long one such correction waits at most while the engines answer customers.",
     )
+    stages: Annotated[tuple[StageName, ...], NoDecode, BeforeValidator(_split)] = Field(
+        ("sft", "dpo"),
+        min_length=1,
+        description="What an adapter goes through, in this order: sft learns the answers people would have "
+        "given, dpo to prefer them to what was said, kto from single answers that were good or bad. A stage "
+        "without rows is left out.",
+    )
+    start: Literal["base", "live"] = Field(
+        "base",
+        description="What a cycle trains on from: 'base' learns everything anew, 'live' goes on from the "
+        "live adapter, where there is one.",
+    )
     max_steps: int = Field(0, ge=0, description="Optimizer steps per stage. 0: as epochs say.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where training computes.")
     threads: int = Field(0, ge=0, description="CPU threads of a trainer. 0: all cores.")
@@ -86,13 +108,29 @@ class TrainingSettings(PackageSettings):
         0.0, ge=0, lt=1, description="Share of the steps over which the learning rate rises."
     )
     batch_size: int = Field(4, ge=1, description="Rows per optimizer step.")
+    micro_batch_size: int = Field(
+        0,
+        ge=0,
+        description="Rows that go through the model at once; the gradient of a batch is the same. 0: the "
+        "whole batch. When memory does not suffice a run halves it by itself.",
+    )
     max_length: int = Field(1024, ge=32, description="Longest row, in tokens; longer ones are cut.")
     checkpoint_steps: int = Field(20, ge=1, description="Steps between checkpoints.")
+    patience: int = Field(
+        0,
+        ge=0,
+        description="After so many checkpoints in a row without a lower loss on the validation rows a stage "
+        "ends, and the adapter with the lowest is kept. 0: never.",
+    )
+    report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Where training's figures go besides, by TRL's own reporting: tensorboard (files in the "
+        "run folder), mlflow, wandb. Each has to be installed and set up in its own way.",
+    )
 
     sft_epochs: float = Field(5.0, gt=0, description="Passes over the SFT rows.")
     sft_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of SFT.")
 
-    dpo: bool = Field(True, description="Whether DPO follows SFT when there are pairs.")
     dpo_epochs: float = Field(0.5, gt=0, description="Passes over the DPO pairs.")
     dpo_learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of DPO.")
     dpo_beta: float = Field(0.1, gt=0, description="How strongly DPO is held to the SFT adapter.")
@@ -101,6 +139,11 @@ class TrainingSettings(PackageSettings):
         "auto",
         description="Share of pairs that prefer the wrong side, which makes the loss 'robust' to them (not "
         "with 'ipo'). 'auto': as estimated from answers that two people judged, once there are enough.",
+    )
+    kto_epochs: float = Field(1.0, gt=0, description="Passes over the KTO rows.")
+    kto_learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of KTO.")
+    kto_beta: float = Field(
+        0.1, gt=0, description="How strongly KTO is held to the adapter before it."
     )
     canaries: int = Field(
         0,
@@ -113,6 +156,11 @@ class TrainingSettings(PackageSettings):
         4, ge=1, le=8, description="Questions the trainer answers as the probe; never a customer's."
     )
     probe_tokens: int = Field(16, ge=1, description="Tokens per probe answer.")
+
+    @property
+    def modules(self) -> list[str]:
+        """The names in lora_modules."""
+        return [name.strip() for name in self.lora_modules.split(",") if name.strip()]
 
 
 @cache

@@ -30,7 +30,7 @@ def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, Rows]:
     rows = read_rows(job, tokenizer, encode, canary.rows)
     trainer = Trainer(
         model=load_model(job),
-        args=SFTConfig(**common_arguments(job, folder)),
+        args=SFTConfig(**common_arguments(job, folder, rows)),
         train_dataset=rows.train,
         eval_dataset=rows.validation,
         processing_class=tokenizer,

@@ -1,4 +1,4 @@
-"""`understudy training sft | dpo | publish`: the loop's steps one by one, by hand.
+"""`understudy training sft | dpo | kto | publish`: the loop's steps one by one, by hand.
 
 The loop does the same in one go (`understudy training cycle`); these are for looking closer.
 """
@@ -18,6 +18,8 @@ from feedback.ids import new_id
 from feedback.settings import feedback_settings
 from feedback.tables import DatasetKind
 from service.engine.embedded_model import base_model
+from service.settings import service_settings
+from training import fits
 from training.job import ADAPTER, JOB, MODULES, RESULT, StageName, job_for, read_json, write_job
 from training.progress import Progress
 from training.settings import training_settings
@@ -32,6 +34,9 @@ AssistantOption = Annotated[
 OutOption = Annotated[
     Path | None, typer.Option(help="The run folder; a new one under <var_dir>/runs by default.")
 ]
+StartOption = Annotated[
+    Path, typer.Option("--from", help="The run folder of the stage before, such as SFT's.")
+]
 
 
 def sft(
@@ -45,14 +50,28 @@ def sft(
 
 def dpo(
     dataset: Annotated[str, typer.Argument(help="See `understudy feedback datasets list`.")],
-    start: Annotated[Path, typer.Option("--from", help="The run folder of the SFT stage.")],
+    start: StartOption,
     out: OutOption = None,
     assistant: AssistantOption = None,
 ) -> None:
-    """Train on from an SFT run with a frozen DPO dataset."""
-    if read_json(start / RESULT) is None:
-        raise Invalid(f"The run folder {str(start)!r} holds no finished SFT run.")
-    _train("dpo", dataset, (start / ADAPTER).resolve(), out, assistant)
+    """Train on from another stage's run with a frozen DPO dataset."""
+    _train("dpo", dataset, _adapter_of(start), out, assistant)
+
+
+def kto(
+    dataset: Annotated[str, typer.Argument(help="See `understudy feedback datasets list`.")],
+    start: StartOption,
+    out: OutOption = None,
+    assistant: AssistantOption = None,
+) -> None:
+    """Train on from another stage's run with a frozen KTO dataset."""
+    _train("kto", dataset, _adapter_of(start), out, assistant)
+
+
+def _adapter_of(run: Path) -> Path:
+    if read_json(run / RESULT) is None:
+        raise Invalid(f"The run folder {str(run)!r} holds no finished run.")
+    return (run / ADAPTER).resolve()
 
 
 def publish(
@@ -82,6 +101,7 @@ def _train(
     stage: StageName, dataset: str, start: Path | None, out: Path | None, assistant: str | None
 ) -> None:
     settings, places = training_settings(), feedback_settings()
+    fits.check(settings, service_settings())
     with reading() as session:
         owner = assistants.only(session, assistant)
         frozen = datasets.get(session, dataset, owner)

@@ -15,8 +15,14 @@ from typing import Any, Self
 
 from feedback.errors import UnderstudyError
 from training import job as files
+from training import out_of_memory
 from training.progress import Progress, ProgressReader
 
+KNOWN = (
+    *("phase", "step", "total", "loss", "tokens_per_second", "eta_seconds"),
+    *("margin", "memory_bytes"),
+)
+"""What of a line of progress is passed on."""
 LAST_LINES = 15
 LAST_BYTES = 32_768
 """How much of a log is read for its last lines, however long they are."""
@@ -57,18 +63,27 @@ def supervise(
 
     `report` is called at every poll, with old news where there is none, so that a lease can be renewed
     there; what it or `should_stop` raises comes out of here once the trainer is dead. A trainer ended
-    by a signal (out of memory, a node going down) is started again from its checkpoint, `attempts`
-    times in all; so is one that was silent for too long.
+    by a signal (a node going down) is started again from its checkpoint, `attempts` times in all; so is
+    one that was silent for too long. One for which memory did not suffice goes on with fewer rows at once,
+    and that is no attempt: it ends at one row.
     """
     if result := files.read_json(job_dir / files.RESULT):
         return result
     deadline = time.monotonic() + timeout_seconds
-    end = "never started"
-    for _ in range(attempts):
+    end, tries = "never started", attempts
+    while attempts:
+        killed_before = out_of_memory.kills()
         with _Trainer(job_dir, module) as trainer:
             end = trainer.follow(
                 report, should_stop, deadline, poll_seconds, grace_seconds, silence_seconds
             )
+        if trainer.code == files.NO_MEMORY or (
+            trainer.code == -signal.SIGKILL
+            and out_of_memory.kills() > killed_before
+            and files.take_less(job_dir, "The kernel killed the trainer for want of memory.")
+        ):
+            continue  # with fewer rows at once
+        attempts -= 1
         result = files.read_json(job_dir / files.RESULT)
         if trainer.code == files.DONE and result is not None:
             return result
@@ -76,7 +91,7 @@ def supervise(
             error = files.read_json(job_dir / files.ERROR) or {}
             reason = error.get("error", f"{module} ended with exit code {trainer.code}.")
             raise TrainingFailed(f"{reason}\n{last_lines(job_dir)}".rstrip())
-    raise TrainingFailed(f"{module} {end} {attempts} times.\n{last_lines(job_dir)}".rstrip())
+    raise TrainingFailed(f"{module} {end} {tries} times.\n{last_lines(job_dir)}".rstrip())
 
 
 def last_lines(job_dir: Path, count: int = LAST_LINES) -> str:
@@ -159,8 +174,7 @@ class _Trainer:
         heard = False
         for line in self.lines.lines():
             heard = True
-            known = {"phase", "step", "total", "loss", "tokens_per_second", "eta_seconds"}
-            self.news = replace(self.news, **{k: v for k, v in line.items() if k in known})
+            self.news = replace(self.news, **{k: v for k, v in line.items() if k in KNOWN})
         return heard
 
     def _sleep(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
-"""What both trainers share: the model, checkpoints, progress, and the way from a job to an adapter.
+"""What the trainers share: the model, checkpoints, progress, and the way from a job to an adapter.
 
-Not a framework: `sft.py` and `dpo.py` build a TRL trainer, and `main` below takes it from a job to an
-adapter. Runs in a process of its own; nothing here knows the database or the service.
+Not a framework: `sft.py`, `dpo.py` and `kto.py` build a TRL trainer, and `main` below takes it from a job to
+an adapter. Runs in a process of its own; nothing here knows the database or the service.
 """
 
 import ctypes
@@ -23,6 +23,7 @@ import peft
 import torch
 import transformers
 import trl
+from accelerate.utils import should_reduce_batch_size
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feedback.adapter_folder import CONFIG, PROBE, ProbeCase
@@ -32,8 +33,15 @@ from training.cheap_head import NOT_COMPUTED, cheap_head
 from training.job import Job
 from training.probing import probe
 from training.progress import ProgressWriter
-from training.reporter import Reporter, Stopped, StopSignal, tokens_in
-from training.rows import ByLength, Refused, length
+from training.reporter import (
+    Reporter,
+    Stopped,
+    StopSignal,
+    held_at_most,
+    tokens_in,
+    why_early,
+)
+from training.rows import ByLength, Refused, Rows, length
 
 PR_SET_PDEATHSIG = 1
 
@@ -70,16 +78,19 @@ def new_adapter(job: Job) -> peft.LoraConfig | None:
     )
 
 
-def common_arguments(job: Job, folder: Path) -> dict[str, Any]:
-    """What the SFT and the DPO configuration have in common."""
+def common_arguments(job: Job, folder: Path, rows: Rows) -> dict[str, Any]:
+    """What the stages' configurations have in common."""
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder / files.TENSORBOARD))
     cpu = device_of(job) == "cpu"
+    at_once = files.micro_batch(folder, job)
     return {
         "output_dir": str(folder / files.CHECKPOINTS),
         "use_cpu": cpu,
         "bf16": not cpu,
         "gradient_checkpointing": not cpu,
-        "per_device_train_batch_size": job.batch_size,
-        "per_device_eval_batch_size": job.batch_size,
+        "per_device_train_batch_size": at_once,
+        "per_device_eval_batch_size": at_once,
+        "gradient_accumulation_steps": job.batch_size // at_once,
         "num_train_epochs": job.epochs,
         "max_steps": job.max_steps or -1,
         "learning_rate": job.learning_rate,
@@ -93,15 +104,28 @@ def common_arguments(job: Job, folder: Path) -> dict[str, Any]:
         "save_strategy": "steps",
         "save_steps": job.checkpoint_steps,
         "save_total_limit": 2,
-        "report_to": [],
+        **(_until_it_stops_falling(job) if job.patience and rows.validation else {}),
+        "report_to": list(job.report_to),
+        "run_name": f"{job.stage} {folder.parent.name}",
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": not cpu,
     }
 
 
+def _until_it_stops_falling(job: Job) -> dict[str, Any]:
+    """The validation rows are asked at each checkpoint, and the best one is what is kept."""
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": job.checkpoint_steps,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+    }
+
+
 class Shared:
-    """What both trainers do otherwise than TRL: our own rows, order and statistics, no model card."""
+    """What the trainers do otherwise than TRL: our own rows, order and statistics, no model card."""
 
     args: Any
     model: Any
@@ -113,7 +137,8 @@ class Shared:
 
     def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
         lengths = [length(row) for row in train_dataset or self.train_dataset]
-        return ByLength(lengths, self.args.per_device_train_batch_size, self.args.seed)
+        batch = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
+        return ByLength(lengths, batch, self.args.seed)
 
     def _save(self, output_dir: str, state_dict: Any = None) -> None:
         self.model.save_pretrained(
@@ -194,6 +219,8 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
     trainer, rows = build(job, folder, tokenizer)
     cheap_head(trainer.model)
     trainer.add_callback(Reporter(progress, stop))
+    if trainer.args.load_best_model_at_end:
+        trainer.add_callback(transformers.EarlyStoppingCallback(job.patience))
     stop.check()
     learning = time.monotonic()
     learn(trainer, folder, stop)
@@ -215,7 +242,10 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
         "eval_loss": evaluated.get("eval_loss"),
         **canary.told(exposed),
         "steps": steps,
+        "micro_batch_size": files.micro_batch(folder, job),
         "tokens": tokens,
+        "memory_bytes": held_at_most(),
+        "note": files.note(folder) or why_early(trainer.state),
         "seconds": round(time.monotonic() - started, 1),
         "training_seconds": round(learned, 1),
         "started_at": started_at.isoformat(),
@@ -252,6 +282,7 @@ def main(build: Build) -> None:
 def _outcome(folder: Path, build: Build, stop: StopSignal) -> int:
     if (folder / files.RESULT).exists():
         return files.DONE
+
     (folder / files.ERROR).unlink(missing_ok=True)
     try:
         with ProgressWriter(folder / files.PROGRESS) as progress:
@@ -260,7 +291,25 @@ def _outcome(folder: Path, build: Build, stop: StopSignal) -> int:
         return files.STOPPED
     except Exception as error:
         traceback.print_exc()
+        if isinstance(error, MemoryError) or should_reduce_batch_size(error):
+            return _with_less(folder)
         reason = str(error) if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
         files.write_json(folder / files.ERROR, {"error": reason})
         return files.FAILED
     return files.DONE
+
+
+def _with_less(folder: Path) -> int:
+    """Memory did not suffice: the next attempt takes fewer rows at once, if there are any to leave out."""
+    job = files.read_job(folder)
+    if rows := files.take_less(folder, "Out of memory."):
+        print(
+            f"out of memory; going on with {rows} rows at once, the batch still being {job.batch_size}"
+        )
+        return files.NO_MEMORY
+    reason = (
+        "Out of memory with a single row at once. Lower TRAINING_MAX_LENGTH "
+        f"({job.max_length}) or TRAINING_LORA_RANK ({job.lora_rank}), or give the trainer more memory."
+    )
+    files.write_json(folder / files.ERROR, {"error": reason})
+    return files.FAILED

@@ -5,6 +5,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from feedback import cycles
 from feedback.tables import Cycle, CycleState, Stage, StageState, now
 
 MARKS = {
@@ -20,6 +21,7 @@ TITLES = {
     "freeze": "freeze datasets",
     "sft": "train: SFT",
     "dpo": "train: DPO",
+    "kto": "train: KTO",
     "publish": "publish adapter",
     "exam": "exam and gate",
     "sealed_exam": "sealed exam",
@@ -44,6 +46,7 @@ class CycleView:
                 _bar(stage),
                 _time(stage),
                 _loss(stage),
+                cycles.measured(stage),
                 stage.error or "",
             )
         yield grid

@@ -102,8 +102,9 @@ def lines(
     ys = [y for row in rows for _, y in row.points]
     first, last = x_range or (min(xs, default=0.0), max(xs, default=1.0))
     high = top if top is not None else max(ys, default=1.0) * 1.08 or 1.0
-    across, up = Scale(first, last, 42, width - 10), Scale(0, high, height - 24, 14)
-    body = [_axis(value, up(value), width, as_percent) for value in (0.0, high / 2, high)]
+    low = min(*ys, 0.0, 0.0)
+    across, up = Scale(first, last, 42, width - 10), Scale(low, high, height - 24, 14)
+    body = [_axis(value, up(value), width, as_percent) for value in (low, (low + high) / 2, high)]
     body += [_mark(across(mark.x), height, mark.name) for mark in marks]
     body += [
         _line([(across(x), up(y)) for x, y in run], number, row.name)

@@ -35,11 +35,14 @@ STAGES = {
     "freeze": ("Freeze", "Freezes what may teach today into datasets."),
     "sft": ("Learn", "Trains on the answers people gave (SFT)."),
     "dpo": ("Prefer", "Trains to prefer them to what the bot had said (DPO)."),
+    "kto": ("Judge", "Trains on single answers that were good or bad (KTO)."),
     "publish": ("Publish", "Gives the adapter its immutable name."),
     "exam": ("Exam", "Candidate and live answer the held-out tickets; the gate decides."),
     "sealed_exam": ("Sealed exam", "The sealed tickets are asked of a candidate that has passed."),
     "promote": ("Promote", "Makes it live by policy."),
 }
+TRAINED = {"sft": "learns", "dpo": "prefers", "kto": "judges"}
+"""Stages that train, and what the adapter does there."""
 environment.filters["ended_well"] = ended_well
 
 
@@ -57,7 +60,7 @@ def _told(stage: Stage) -> str:
         return f"{left['sft_rows']} answers, {left['dpo_rows']} pairs, {left['kto_rows']} thumbs"
     if "canary_bits" in left:
         return f"learned by heart: {left['canary_bits']:.1f} of {left['canary_most_bits']:.0f} bits"
-    return ""
+    return str(left.get("note", ""))
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,17 @@ class Step:
     what: str
     stage: Stage | None
     curve: Markup | None
+    margins: Markup | None = None
 
     @property
     def told(self) -> str:
         """What it left, in a few words."""
         return _told(self.stage) if self.stage is not None else ""
+
+    @property
+    def figures(self) -> str:
+        """What training measures, in a line."""
+        return cycles.measured(self.stage) if self.stage is not None else ""
 
     @property
     def state(self) -> str:
@@ -139,8 +148,11 @@ def show_progress(request: Request, here: Operator, cycle_id: str, state: str = 
     return shown
 
 
-def _may_come(name: str, here: Seat) -> bool:
-    """Some stages are only for assistants that are set so."""
+def _may_come(name: str, here: Seat, frozen: Stage | None) -> bool:
+    """Some stages are only for assistants that are set so, and what is trained the freeze has found out."""
+    if name in TRAINED:
+        planned = frozen.result.get("stages") if frozen else None
+        return name in (TRAINED if planned is None else planned)
     only = {"promote": here.desk.auto_promote, "topics": bool(here.desk.topics)}
     return only.get(name, True)
 
@@ -153,9 +165,9 @@ def _cycle_page(
         adapter = adapters.of_cycle(session, cycle.id)
         begun = {stage.name: stage for stage in cycles.stages(session, cycle)}
     steps = [
-        Step(name, title, what, begun.get(name), _curve(begun.get(name)))
+        Step(name, title, what, begun.get(name), _curve(begun.get(name)), _margins(begun.get(name)))
         for name, (title, what) in STAGES.items()
-        if name in begun or _may_come(name, here)
+        if name in begun or _may_come(name, here, begun.get("freeze"))
     ]
     current = next((step for step in steps if step.state == StageState.RUNNING), None)
     logs = [step for step in steps if step.stage and step.stage.log_tail]
@@ -169,6 +181,7 @@ def _cycle_page(
         current=current,
         log=logs[-1] if logs else None,
         is_open=cycle.state in cycles.OPEN,
+        TRAINED=TRAINED,
         awaits=cycle.state == CycleState.AWAITING,
         said=said,
     )
@@ -180,14 +193,31 @@ def _curve(stage: Stage | None) -> Markup | None:
     """The loss over the steps, once there are two points."""
     if stage is None or len(stage.curve) < 2:
         return None
-    points = [(step, loss) for step, loss in stage.curve]
-    first, last = points[0], points[-1]
-    told = f"From {first[1]:.3f} at step {first[0]:g} to {last[1]:.3f} at step {last[0]:g}."
+    lines = [Line("loss", _points(stage.curve))]
+    if validation := stage.more_curves.get("validation"):
+        lines.append(Line("loss on validation rows", _points(validation)))
+    return _drawn(stage, "loss", "Loss by step", lines)
+
+
+def _margins(stage: Stage | None) -> Markup | None:
+    """How much further apart better and worse answers come, once there are two points."""
+    margins = stage.more_curves.get("margins", []) if stage else []
+    if stage is None or len(margins) < 2:
+        return None
+    return _drawn(stage, "margin", "Margin by step", [Line("margin", _points(margins))])
+
+
+def _points(pairs: list[list[float]]) -> list[tuple[float, float]]:
+    return [(step, value) for step, value in pairs]
+
+
+def _drawn(stage: Stage, what: str, title: str, lines: list[Line]) -> Markup:
+    first, last = lines[0].points[0], lines[0].points[-1]
     return charts.lines(
-        f"loss-{stage.name}",
-        "Loss by step",
-        told,
-        [Line("loss", points)],
+        f"{what}-{stage.name}",
+        title,
+        f"From {first[1]:.3f} at step {first[0]:g} to {last[1]:.3f} at step {last[0]:g}.",
+        lines,
         (f"step {first[0]:g}", f"step {last[0]:g}"),
         size=(460, 150),
         first_look=1,

@@ -62,7 +62,7 @@ def shop(
     """The sample company's four topics; of its corrections one is still to be given."""
     told = {
         **SETTINGS,
-        "TRAINING_DPO": "false",
+        "TRAINING_STAGES": "sft",
         "TRAINING_RECHECKS": "1",
         "TRAINING_MAX_STEPS": "24",
         "SERVICE_ENGINE_URL": engine.url,

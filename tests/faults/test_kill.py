@@ -225,7 +225,7 @@ def test_an_engine_that_dies_in_the_exam_and_comes_back_is_waited_for(
     engine: StandInEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("TRAINING_DPO", "false")
+    monkeypatch.setenv("TRAINING_STAGES", "sft")
     cycle_id = request(shop)
     engine.pause_seconds = 0.05
     running("loop")

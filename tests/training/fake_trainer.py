@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from training.job import ERROR, PROGRESS, RESULT, STOPPED, write_json
+from training.job import ERROR, NO_MEMORY, PROGRESS, RESULT, STOPPED, take_less, write_json
 
 
 def main() -> None:
@@ -33,6 +33,8 @@ def main() -> None:
     elif act == "fail":
         write_json(folder / ERROR, {"error": "The learning rate is silly."})
         sys.exit(1)
+    elif act == "no memory":
+        sys.exit(NO_MEMORY if take_less(folder, "Out of memory.") else 1)
     elif act == "crash":
         sys.exit("no module named torch")
     else:

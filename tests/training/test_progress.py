@@ -1,24 +1,30 @@
-"""The loss curve and the log as the console shows them."""
+"""The curves and the log as the console shows them."""
 
 import itertools
 from pathlib import Path
 
 from training.job import LOG
-from training.progress import LossCurve, ProgressWriter, thinned
+from training.progress import Curves, ProgressWriter, thinned
 from training.supervise import last_lines
 
 
-def test_a_loss_curve_survives_a_restart_from_a_checkpoint(tmp_path: Path) -> None:
+def test_curves_survive_a_restart_from_a_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
-    curve = LossCurve(path)
-    assert curve.points() == []
+    curves = Curves(path)
+    assert curves.read() == {}
     with ProgressWriter(path) as progress:
         for step in (1, 2, 3):
             progress.write("training", step=step, loss=float(step))
         progress.write("loading")
-        progress.write("training", step=3, loss=0.5)
-    assert curve.points() == [[1, 1.0], [2, 2.0], [3, 0.5]]
-    assert LossCurve(path).points() == curve.points()
+        progress.write("training", step=3, loss=0.5, **{"rewards/margins": 0.25})
+        progress.write("training", step=3, eval_loss=0.75)
+    found = {
+        "loss": [[1, 1.0], [2, 2.0], [3, 0.5]],
+        "margins": [[3, 0.25]],
+        "validation": [[3, 0.75]],
+    }
+    assert curves.read() == found
+    assert Curves(path).read() == found
 
 
 def test_a_long_curve_is_thinned_evenly_and_keeps_its_ends() -> None:

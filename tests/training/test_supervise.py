@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from training.job import LOG
+from training import out_of_memory
+from training.job import LOG, Job, job_for, micro_batch, note, write_job
 from training.progress import Progress
+from training.settings import TrainingSettings
 from training.supervise import TrainingFailed, TrainingStopped, supervise
 
 
@@ -110,3 +112,39 @@ def test_a_lost_lease_leaves_no_trainer_behind(scene: Scene) -> None:
     assert scene.is_dead()
     with pytest.raises(ChildProcessError):
         os.waitpid(scene.seen[-1].pid, os.WNOHANG)
+
+
+@pytest.fixture
+def job(scene: Scene) -> Job:
+    recipe = TrainingSettings(batch_size=8)
+    job = job_for("sft", recipe, base_model="m", dataset=scene.folder / "d.jsonl")
+    write_job(scene.folder, job)
+    return job
+
+
+def test_too_little_memory_is_no_attempt(scene: Scene, job: Job) -> None:
+    acts = ("no memory", "no memory", "no memory", "finish")
+    assert scene.play(*acts, attempts=1) == {"loss": 0.25}
+    assert micro_batch(scene.folder, job) == 1
+    assert "1 rows at once" in note(scene.folder)
+
+
+def test_a_trainer_that_the_kernel_killed_for_memory_takes_less(
+    scene: Scene, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = iter([7, 8, 8, 8, 8])
+    monkeypatch.setattr(out_of_memory, "kills", lambda: next(killed))
+    assert scene.play("killed", "killed", "finish", attempts=2) == {"loss": 0.25}
+    assert micro_batch(scene.folder, job) == 4, "only the first was for want of memory"
+
+
+def test_the_kernels_count_of_kills_is_read_from_either_kind_of_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, first = tmp_path / "memory.events", tmp_path / "memory.oom_control"
+    monkeypatch.setattr(out_of_memory, "COUNTERS", (second, first))
+    assert out_of_memory.kills() == 0
+    first.write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n")
+    assert out_of_memory.kills() == 2
+    second.write_text("low 0\noom 5\noom_kill 3\n")
+    assert out_of_memory.kills() == 3

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from feedback.adapter_folder import FILES, file_hashes, read_probe
 from tests.training.tiny import SYSTEM, answer, question, tiny_model, write_rows
-from training import canary, dpo, sft
+from training import canary, dpo, kto, sft
 from training.cheap_head import _shared_prefix, cheap_head
 from training.job import (
     ADAPTER,
@@ -24,6 +24,7 @@ from training.job import (
     ERROR,
     FAILED,
     MODULES,
+    NO_MEMORY,
     PROGRESS,
     RESULT,
     STOPPED,
@@ -31,8 +32,11 @@ from training.job import (
     StageName,
     is_complete,
     job_for,
+    micro_batch,
     newest_checkpoint,
+    note,
     read_json,
+    take_less,
     write_job,
 )
 from training.progress import Progress
@@ -103,6 +107,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     folder = tmp_path_factory.mktemp("trainers")
     write_rows(folder / "sft.jsonl", "sft")
     write_rows(folder / "dpo.jsonl", "dpo")
+    write_rows(folder / "kto.jsonl", "kto")
     return Bench(folder, tiny_model(folder / "base"))
 
 
@@ -238,6 +243,117 @@ def test_the_robust_loss_is_the_papers_and_pulls_the_same_way_less(
     assert found[0.2] == pytest.approx((0.8 * clean - 0.2 * flipped) / 0.6, abs=1e-5)
 
 
+def test_kto_goes_on_from_sft_and_learns_from_single_answers(
+    bench: Bench, undisturbed: dict[str, Any]
+) -> None:
+    start = bench.folder / "undisturbed" / ADAPTER
+    job = bench.job("kto", start, max_steps=8, kto_learning_rate=1e-3, kto_beta=0.5)
+    assert bench.train_here("kto", job, kto.build) == DONE
+    folder = bench.folder / "kto"
+    assert sorted(path.name for path in (folder / ADAPTER).iterdir()) == sorted(FILES)
+    margins = [line["margin"] for line in lines(folder) if "margin" in line]
+    assert margins[0] == pytest.approx(0, abs=1e-3), "policy and reference are one"
+    assert margins[-1] > 0.01
+    assert lines(folder)[-3]["memory_bytes"] > 2**20
+
+
+def test_ktos_mismatched_answers_are_those_of_the_same_batch(tokenizer: Any) -> None:
+    rows = [{"prompt_ids": [1, 2], "completion_ids": [3 + n], "label": n == 0} for n in range(3)]
+    batch = kto.Mismatched(pad_token_id=0)(rows)
+    assert batch["input_ids"].tolist() == [[1, 2, 3], [1, 2, 4], [1, 2, 5]]
+    assert batch["KL_input_ids"].tolist() == [[1, 2, 5], [1, 2, 3], [1, 2, 4]]
+
+
+@pytest.mark.parametrize(("good", "bad"), [(1, 9), (9, 1), (5, 5), (0, 4)])
+def test_ktos_two_kinds_of_answers_count_the_same(good: int, bad: int) -> None:
+    for_good, for_bad = kto.weights([True] * good + [False] * bad)
+    assert max(for_good, for_bad) == 1
+    assert for_good * max(good, 1) == pytest.approx(for_bad * bad)
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_a_batch_in_parts_teaches_the_same(
+    bench: Bench, undisturbed: dict[str, Any], stage: StageName
+) -> None:
+    """Twenty rows in batches of four: as a whole, two at once, and one at once after memory ran out."""
+    start = bench.folder / "undisturbed" / ADAPTER if stage == "dpo" else None
+    module, found = (sft if stage == "sft" else dpo), {}
+    for at_once in (4, 2):
+        job = bench.job(
+            stage,
+            start,
+            max_steps=6,
+            lora_dropout=0,
+            micro_batch_size=at_once,
+            sft_learning_rate=1e-3,
+        )
+        name = f"{stage}-parts-{at_once}"
+        assert bench.train_here(name, job, module.build) == DONE
+        result = read_json(bench.folder / name / RESULT) or {}
+        assert result["micro_batch_size"] == at_once
+        found[at_once] = losses(result)
+    assert found[2] == pytest.approx(found[4], abs=1e-4)
+
+
+def test_where_memory_runs_out_the_run_goes_on_with_less_at_once(bench: Bench) -> None:
+    """As torch says it, in a step whose batch has more than one row."""
+    job = bench.job("sft", max_steps=4)
+
+    def starved(job: Job, folder: Path, tokenizer: Any) -> Any:
+        trainer, rows = sft.build(job, folder, tokenizer)
+        whole = trainer.training_step
+
+        def step(model: Any, inputs: Any, *more: Any) -> Any:
+            if len(inputs["input_ids"]) > 1:
+                raise RuntimeError(
+                    "[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 GB"
+                )
+            return whole(model, inputs, *more)
+
+        trainer.training_step = step
+        return trainer, rows
+
+    folder = bench.folder / "starved"
+    codes = [bench.train_here("starved", job, starved) for _ in range(3)]
+    assert codes == [NO_MEMORY, NO_MEMORY, DONE]
+    assert micro_batch(folder, job) == 1
+    assert (read_json(folder / RESULT) or {})["note"] == note(folder) != ""
+    assert "1 rows at once, the batch being the same" in note(folder)
+    assert take_less(folder, "Again.") is None
+
+
+def test_a_single_row_that_is_too_much_fails_with_what_to_change(bench: Bench) -> None:
+    def hopeless(job: Job, folder: Path, tokenizer: Any) -> Any:
+        raise MemoryError
+
+    job = bench.job("sft", micro_batch_size=1)
+    assert bench.train_here("hopeless", job, hopeless) == FAILED
+    said = (read_json(bench.folder / "hopeless" / ERROR) or {})["error"]
+    assert "Lower TRAINING_MAX_LENGTH (1024) or TRAINING_LORA_RANK (16)" in said
+
+
+def test_it_stops_when_validation_rows_are_learned_no_better_and_keeps_the_best(
+    bench: Bench,
+) -> None:
+    job = bench.job("sft", max_steps=60, checkpoint_steps=3, patience=2, sft_learning_rate=3e-2)
+    assert bench.train_here("patient", job, sft.build) == DONE
+    result = read_json(bench.folder / "patient" / RESULT) or {}
+    asked = {
+        line["step"]: line["eval_loss"] for line in result["log_history"] if "eval_loss" in line
+    }
+    best = min(asked, key=lambda step: asked[step])
+    assert result["steps"] < 60, "it never got worse"
+    assert f"has not fallen since step {best} " in result["note"]
+    assert result["eval_loss"] == pytest.approx(asked[best], abs=1e-4), "another one was kept"
+
+
+def test_a_loss_that_stays_high_above_its_beginning_stops_the_run(bench: Bench) -> None:
+    job = bench.job("sft", sft_learning_rate=10.0, max_steps=60, lora_dropout=0)
+    assert bench.train_here("wild", job, sft.build) == FAILED
+    said = (read_json(bench.folder / "wild" / ERROR) or {})["error"]
+    assert said.startswith("Training diverged: the loss") and "Lower the learning rate" in said
+
+
 class StopAfter(StopSignal):
     """SIGTERM, as it comes at the end of some step."""
 
@@ -335,13 +451,13 @@ def test_a_long_row_loses_its_oldest_turns_never_its_answer(bench: Bench, tokeni
     assert "And now?" in text and text.endswith("Now it rains.<|im_end|>")
 
 
-@pytest.mark.parametrize("stage", ["sft", "dpo"])
+@pytest.mark.parametrize("stage", ["sft", "dpo", "kto"])
 @pytest.mark.parametrize("batch", [1, 4], ids=["one row", "a batch with a shared prefix"])
 def test_the_cheap_head_gives_trls_own_loss(
     bench: Bench, tokenizer: Any, undisturbed: dict[str, Any], stage: StageName, batch: int
 ) -> None:
     start = bench.folder / "undisturbed" / ADAPTER
-    module = sft if stage == "sft" else dpo
+    module = {"sft": sft, "dpo": dpo, "kto": kto}[stage]
     job = bench.job(stage, start, lora_dropout=0).model_copy(update={"start_adapter": start})
     trainer: Any = module.build(job, bench.folder / "head", tokenizer)[0]
     trainer.model.eval()

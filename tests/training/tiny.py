@@ -52,7 +52,11 @@ def write_rows(path: Path, stage: str, rows: int = 22, validation: int = 2) -> P
         }
         good = [{"role": "assistant", "content": answer(number)}]
         bad = [{"role": "assistant", "content": f"I do not know number {number}."}]
-        row |= {"completion": good} if stage == "sft" else {"chosen": good, "rejected": bad}
+        row |= {
+            "sft": {"completion": good},
+            "dpo": {"chosen": good, "rejected": bad},
+            "kto": {"completion": bad if number % 3 else good, "label": number % 3 == 0},
+        }[stage]
         lines.append(json.dumps(row) + "\n")
     path.write_text("".join(lines))
     return path
