@@ -63,6 +63,7 @@ def create(
             written.desk.model_dump(mode="json", exclude_defaults=True),
             written.swap,
             written.learning,
+            written.recipe,
         )
         audit.record(session, audit.here(), "assistant.create", made.name, made.id, by=by)
     say(f"Made the assistant {made.name!r} on {made.base_model!r}.")
@@ -113,6 +114,7 @@ def _described(session: Session, assistant: Assistant) -> dict[str, Any]:
         "schedule_minutes": assistant.schedule_minutes,
         "swap": assistant.swap,
         "learning": learning_of(assistant).model_dump(),
+        "recipe": assistant.recipe,
         "topics": assistant.topics,
     }
 

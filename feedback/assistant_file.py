@@ -9,6 +9,7 @@ from feedback.assistants import Gate, Sampling, SwapPolicy
 from feedback.desk import Desk
 from feedback.errors import Invalid
 from feedback.learning import Learning
+from feedback.recipes import Recipe
 
 
 class AssistantFile(BaseModel):
@@ -28,6 +29,7 @@ class AssistantFile(BaseModel):
     desk: Desk = Desk()
     swap: SwapPolicy = SwapPolicy()
     learning: Learning = Learning()
+    recipe: Recipe = Recipe()
 
 
 def read(path: Path) -> AssistantFile:

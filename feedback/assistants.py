@@ -12,6 +12,7 @@ from feedback.conversations import check_name
 from feedback.errors import Conflict, Invalid, NotFound
 from feedback.learning import Learning
 from feedback.measures import DECIDING, GUARDING
+from feedback.recipes import Recipe
 from feedback.tables import Assistant, Prompt
 from feedback.topics import by_reading
 
@@ -144,6 +145,7 @@ def create(
     desk: dict[str, Any] | None = None,
     swap: SwapPolicy | None = None,
     learning: Learning | None = None,
+    recipe: Recipe | None = None,
 ) -> Assistant:
     """A new assistant with version 1 of its prompt."""
     if not NAME.fullmatch(name):
@@ -167,6 +169,7 @@ def create(
         desk=desk or {},
         swap=(swap or SwapPolicy()).model_dump(),
         learning=(learning or Learning()).model_dump(exclude_defaults=True),
+        recipe=(recipe or Recipe()).own,
     )
     session.add(assistant)
     session.flush()
@@ -260,6 +263,7 @@ CHANGEABLE = (
     "desk",
     "swap",
     "learning",
+    "recipe",
 )
 
 
@@ -285,13 +289,16 @@ def _checked(name: str, value: Any) -> Any:
         "gate": Gate,
         "swap": SwapPolicy,
         "learning": Learning,
+        "recipe": Recipe,
     }
     if name == "topics":
         return list(by_reading(check_name(topic, "topic", 120) for topic in value).values())
     if name in shapes:
         try:
             return (
-                shapes[name].model_validate(value).model_dump(exclude_defaults=name == "learning")
+                shapes[name]
+                .model_validate(value)
+                .model_dump(exclude_defaults=name in ("learning", "recipe"))
             )
         except ValidationError as error:
             problem = error.errors()[0]

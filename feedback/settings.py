@@ -87,7 +87,7 @@ _HIDDEN = (
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "set" if value.get_secret_value() else "not set"
-    text = json.dumps(value) if isinstance(value, list) else str(value)
+    text = json.dumps(value) if isinstance(value, list | tuple) else str(value)
     for pattern, instead in _HIDDEN:
         text = pattern.sub(instead, text)
     return text

@@ -141,6 +141,8 @@ class Assistant(SQLModel, table=True):
     desk: dict[str, Any] = columns.json(dict)
     swap: dict[str, Any] = columns.json(dict)
     learning: dict[str, Any] = columns.json(dict)
+    recipe: dict[str, Any] = columns.json(dict)
+    """What of the settings of training it has for itself; see recipes.py."""
     created_at: datetime = columns.time()
 
 

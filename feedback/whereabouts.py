@@ -104,7 +104,7 @@ COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
     "prompt": {Fate.OURS: ("text", "author")},
     "assistant": {
         Fate.OURS: ("name", "title", "topics", "desk", "learning"),
-        Fate.CODE: ("base_model", "sampling", "gate", "swap"),
+        Fate.CODE: ("base_model", "sampling", "gate", "swap", "recipe"),
     },
     "dataset": {Fate.CODE: ("kind", "name", "sha256", "counts")},
     "adapter": {Fate.CODE: ("name", "digest", "base_model")},

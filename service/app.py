@@ -31,6 +31,7 @@ from service import (
     people_api,
     policies_api,
     prune_api,
+    recipe_api,
     redaction_api,
     replay_api,
     review_api,
@@ -74,6 +75,7 @@ DOORS = (
     openai_api,
     feedback_api,
     gate_api,
+    recipe_api,
     holds_api,
     erasure_api,
     prune_api,  # before the operators', where /v1/adapters/{name} would take its path

@@ -22,6 +22,7 @@ TORCH_FILES = {
     "training/cheap_head.py",
     "training/canary.py",
     "training/probing.py",
+    "training/measuring.py",
     "service/engine/cpu_fused_lora.py",
     "service/engine/cpu_layers.py",
     "service/engine/cpu_lora.py",

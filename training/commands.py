@@ -17,7 +17,7 @@ from feedback.database import check_schema, reading, writing
 from feedback.errors import Conflict, UnderstudyError
 from feedback.settings import feedback_settings
 from feedback.tables import Cycle, CycleState, Stage
-from training import step_commands
+from training import recipe_commands, search_commands, step_commands
 from training.job import MODULES
 from training.settings import training_settings
 from training.watching import CycleView
@@ -38,6 +38,10 @@ app.command("kto", epilog="Example: understudy training kto kto-0a1b2c3d4e5f --f
 app.command(
     "publish", epilog="Example: understudy training publish RUN --dataset sft-0a1b2c3d4e5f"
 )(step_commands.publish)
+app.command(
+    "search", epilog="Example: understudy training search --minutes 60 --assistant puddle-and-pine"
+)(search_commands.search)
+app.add_typer(recipe_commands.app, name="recipe")
 console = Console()
 
 AssistantOption = Annotated[

@@ -82,6 +82,10 @@ class Job(BaseModel):
 
     checkpoint_steps: int
     patience: int = 0
+    looks: int = 0
+    """Where patience is 0: how often the validation rows are asked on the way, for a search to watch."""
+    measured_on: Path | None = None
+    """SFT rows whose validation answers are weighed in the end, row by row, for a search to compare."""
     report_to: tuple[Tracker, ...] = ()
     device: Literal["auto", "cpu", "cuda"]
     threads: int

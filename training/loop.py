@@ -17,7 +17,6 @@ from sqlmodel import Session
 
 from evals.run import examine
 from feedback import (
-    adapter_folder,
     adapters,
     cycles,
     datasets,
@@ -52,7 +51,8 @@ from service.engine.embedded_model import base_model
 from service.hot_swap import asking_engines
 from service.probe import ProbeFailed
 from service.settings import service_settings
-from training import fits
+from training import fits, starting
+from training.in_force import overridden, settings_of
 from training.job import (
     ADAPTER,
     MODULES,
@@ -89,10 +89,11 @@ class Turn:
     def __init__(self, cycle: Cycle, lease: Lease, settings: TrainingSettings) -> None:
         self._cycle = cycle
         self._lease = lease
-        self._settings = settings
+        self._common = settings
         self._folder = feedback_settings().runs_dir.resolve() / cycle.id
         with reading() as session:
             self._assistant = session.get_one(Assistant, cycle.assistant_id)
+        self._settings = settings_of(self._assistant, settings)
 
     def run(self) -> tuple[CycleState, str]:
         """The whole turn: how it ended, and why in a sentence."""
@@ -104,7 +105,8 @@ class Turn:
         frozen = self._stage("freeze", self._freeze)
         if frozen["too_few"]:
             return CycleState.NOT_ENOUGH, frozen["too_few"]
-        start = self._start(frozen)
+        self._settings = overridden(self._common, frozen.get("recipe", {}))  # as it was then
+        start = starting.folder_of(frozen["start"])
         for stage in frozen["stages"]:
             self._stage(stage, partial(self._train, stage, frozen, start))
             start = self._folder / stage / ADAPTER
@@ -218,7 +220,8 @@ class Turn:
             "dpo_rows": dpo.train_rows,
             "kto_rows": kto.train_rows,
             "stages": stages,
-            "start": self._live_to_go_on_from(),
+            "recipe": self._assistant.recipe,
+            "start": starting.name_of_start(self._assistant, self._settings),
             "too_few": too_few or ("" if stages else self._no_rows()),
         }
 
@@ -230,27 +233,6 @@ class Turn:
     def _no_rows(self) -> str:
         wanted = ", ".join(self._settings.stages)
         return f"There are no rows for the stages that are set (TRAINING_STAGES: {wanted})."
-
-    def _live_to_go_on_from(self) -> str | None:
-        """The name of the live adapter, where the setting says to go on from it and there is one."""
-        if self._settings.start == "base":
-            return None
-        with reading() as session:
-            live = adapters.live_adapter(session, self._assistant)
-            if live is not None:
-                adapters.check_fits(session, self._assistant, live)
-            return live.name if live else None
-
-    def _start(self, frozen: Result) -> Path | None:
-        """The folder to train on from, as it was published; None: from the base model."""
-        if frozen["start"] is None:
-            return None
-        with reading() as session:
-            adapter = adapters.get(session, frozen["start"])
-            adapters.check_usable(session, adapter)
-            folder = adapters.folder_of(adapter)
-        adapter_folder.verify(folder, adapter.digest)
-        return folder
 
     def _dataset_file(self, name: str) -> Path:
         return feedback_settings().datasets_dir.resolve() / f"{name}.jsonl"

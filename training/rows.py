@@ -74,6 +74,12 @@ def answer_tokens(tokenizer: Any, answer: list[dict[str, str]]) -> list[int]:
     return [*text, tokenizer.eos_token_id]
 
 
+def answered(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, list[int]]:
+    """A row of SFT in tokens; -100 marks what is not learned."""
+    answer = answer_tokens(tokenizer, row["completion"])
+    return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
+
+
 def read_rows(job: Job, tokenizer: Any, encode: Encode, planted: Planted = _none) -> Rows:
     """The job's dataset. Only rows of the split "train" teach. `planted` makes more of them."""
     kept: dict[str, list[dict[str, list[int]]]] = {"train": [], "validation": []}

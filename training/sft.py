@@ -11,7 +11,7 @@ from trl import SFTConfig, SFTTrainer
 
 from training import canary
 from training.job import Job
-from training.rows import Rows, answer_tokens, read_rows
+from training.rows import Rows, answered, read_rows
 from training.trainer import Shared, common_arguments, load_model, main, new_adapter
 
 
@@ -19,10 +19,8 @@ class Trainer(Shared, SFTTrainer):
     """TRL's, on our rows."""
 
 
-def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, list[int]]:
-    """A row in tokens; -100 marks what is not learned."""
-    answer = answer_tokens(tokenizer, row["completion"])
-    return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
+encode = answered
+"""A row in tokens."""
 
 
 def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, Rows]:

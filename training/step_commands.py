@@ -20,6 +20,7 @@ from feedback.tables import DatasetKind
 from service.engine.embedded_model import base_model
 from service.settings import service_settings
 from training import fits
+from training.in_force import settings_of
 from training.job import ADAPTER, JOB, MODULES, RESULT, StageName, job_for, read_json, write_job
 from training.progress import Progress
 from training.settings import training_settings
@@ -100,10 +101,11 @@ def publish(
 def _train(
     stage: StageName, dataset: str, start: Path | None, out: Path | None, assistant: str | None
 ) -> None:
-    settings, places = training_settings(), feedback_settings()
-    fits.check(settings, service_settings())
+    places = feedback_settings()
     with reading() as session:
         owner = assistants.only(session, assistant)
+        settings = settings_of(owner, training_settings())
+        fits.check(settings, service_settings())
         frozen = datasets.get(session, dataset, owner)
         if frozen.kind != DatasetKind(stage):
             raise Invalid(

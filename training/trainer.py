@@ -31,6 +31,7 @@ from training import canary
 from training import job as files
 from training.cheap_head import NOT_COMPUTED, cheap_head
 from training.job import Job
+from training.measuring import answer_losses
 from training.probing import probe
 from training.progress import ProgressWriter
 from training.reporter import (
@@ -104,13 +105,20 @@ def common_arguments(job: Job, folder: Path, rows: Rows) -> dict[str, Any]:
         "save_strategy": "steps",
         "save_steps": job.checkpoint_steps,
         "save_total_limit": 2,
-        **(_until_it_stops_falling(job) if job.patience and rows.validation else {}),
+        **(_looks(job) if rows.validation else {}),
         "report_to": list(job.report_to),
         "run_name": f"{job.stage} {folder.parent.name}",
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": not cpu,
     }
+
+
+def _looks(job: Job) -> dict[str, Any]:
+    """When the validation rows are asked while it trains."""
+    if job.patience:
+        return _until_it_stops_falling(job)
+    return {"eval_strategy": "steps", "eval_steps": 1 / (job.looks + 1)} if job.looks else {}
 
 
 def _until_it_stops_falling(job: Job) -> dict[str, Any]:
@@ -241,6 +249,7 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
         "loss": history[-1]["loss"],
         "eval_loss": evaluated.get("eval_loss"),
         **canary.told(exposed),
+        **answer_losses(trainer.model, tokenizer, job),
         "steps": steps,
         "micro_batch_size": files.micro_batch(folder, job),
         "tokens": tokens,

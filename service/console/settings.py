@@ -1,5 +1,6 @@
 """Settings: every value of every process and where it comes from; the assistant's own, with forms."""
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -11,13 +12,16 @@ from feedback import assistants, audit, processes
 from feedback.conversations import check_text
 from feedback.database import reading, writing
 from feedback.desk import Day, Desk, check_desk, desk_of
+from feedback.desk_tables import ProcessReport
 from feedback.errors import Invalid
 from feedback.learning import learning_of
 from feedback.measures import DECIDING
+from feedback.recipes import Recipe, check_recipe, recipe_of
 from service.console import forms
 from service.console.differences import word_diff
 from service.console.pages import page
 from service.console.session import Seat, seat
+from service.engine.fitting import check_adapter
 from service.permissions import OPERATORS
 
 router = APIRouter(prefix="/console/{assistant}/settings", include_in_schema=False)
@@ -54,6 +58,8 @@ def show(request: Request, here: Operator, done: str = "") -> HTMLResponse:
         metrics={name: metric.title for name, metric in DECIDING.items()},
         swap=assistants.swap_policy_of(here.desk),
         learning=learning_of(here.desk),
+        recipe=recipe_of(here.desk).own,
+        as_set=_trained_with([each for each, _ in running]),
         desk=desk,
         hours=_hours_shown(desk),
         rules="\n".join(f"{rule.name}: {', '.join(rule.phrases)}" for rule in desk.rules),
@@ -221,6 +227,57 @@ def set_learning(
 ) -> Response:
     """What is held out, limited, held and kept."""
     return _change(request, here, learning=form.learning())
+
+
+class RecipeForm(BaseModel):
+    """The form of a recipe as browsers send it; an empty field is as the settings say."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    stages: str = ""
+    start: str = ""
+    lora_rank: str = ""
+    lora_alpha: str = ""
+    lora_dropout: str = ""
+    lora_modules: str = ""
+    schedule: str = ""
+    warmup: str = ""
+    batch_size: str = ""
+    patience: str = ""
+    sft_epochs: str = ""
+    sft_learning_rate: str = ""
+    dpo_epochs: str = ""
+    dpo_learning_rate: str = ""
+    dpo_beta: str = ""
+    kto_epochs: str = ""
+    kto_learning_rate: str = ""
+    kto_beta: str = ""
+
+    def recipe(self) -> Recipe:
+        """What it says, or Invalid."""
+        given = {name: text.strip() for name, text in self.model_dump().items()}
+        return check_recipe({name: text for name, text in given.items() if text})
+
+
+@router.post("/recipe")
+def set_recipe(request: Request, here: Operator, form: Annotated[RecipeForm, Form()]) -> Response:
+    """What the assistant is trained with otherwise than the settings say."""
+    recipe = form.recipe()
+    check_adapter(recipe.lora_rank, recipe.modules, request.app.state.settings)
+    return _change(request, here, recipe=recipe.own)
+
+
+def _trained_with(reports: list[ProcessReport]) -> dict[str, str]:
+    """The loop's own settings of training, by name, as it reported them last; none: no loop has yet."""
+    for report in reports:
+        if values := report.settings.get("training"):
+            return {name: _in_a_field(one["value"]) for name, one in values.items()}
+    return {}
+
+
+def _in_a_field(value: str) -> str:
+    """A reported list as people type one."""
+    return ", ".join(json.loads(value)) if value.startswith("[") else value
 
 
 def _named(line: str) -> tuple[str, str]:

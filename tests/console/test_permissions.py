@@ -136,6 +136,7 @@ OF_OPERATORS = [
     "POST settings/topics",
     "POST settings/desk",
     "POST settings/learning",
+    "POST settings/recipe",
 ]
 OF_ADMINS = [
     "POST people",
@@ -201,6 +202,7 @@ SENT: dict[str, dict[str, str]] = {
     },
     "POST settings/desk": DESK,
     "POST settings/learning": {"held_out_percent": "15"},
+    "POST settings/recipe": {"sft_epochs": "4"},
     "POST datasets/holds/{hold_id}": {"outcome": "released"},
 }
 """What a form holds, so that an act is refused for who does it and not for what was left out."""

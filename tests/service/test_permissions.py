@@ -84,6 +84,8 @@ EXPECTED = {
     "GET /v1/near-copies": OPERATORS,
     "GET /v1/gate": STAFF,
     "PUT /v1/gate": OPERATORS,
+    "GET /v1/recipe": STAFF,
+    "PUT /v1/recipe": OPERATORS,
     "GET /v1/holds": OPERATORS,
     "POST /v1/holds/{hold_id}": OPERATORS,
     "GET /v1/redactions": OPERATORS,
@@ -175,6 +177,7 @@ SENT: dict[str, dict[str, Any]] = {
         "reference": "You may.",
     },
     "PUT /v1/gate": {"gate": {}, "assistant": "{assistant}"},
+    "PUT /v1/recipe": {"recipe": {"sft_epochs": 4}, "assistant": "{assistant}"},
     "POST /v1/holds/{hold_id}": {"outcome": "released", "assistant": "{assistant}"},
     "POST /v1/redactions/try": {"assistant": "{assistant}", "text": "I am Jane Whitfield."},
     "POST /v1/tickets": {
