@@ -132,7 +132,7 @@ def _datasets(session: Session, owner: Assistant, names: list[str]) -> dict[Stag
 def _measurable(
     found: dict[StageName, Dataset], stages: list[StageName], present: TrainingSettings
 ) -> Dataset:
-    """The SFT dataset, on whose validation answers recipes are measured; Invalid where that is not possible."""
+    """The SFT dataset, on whose validation answers recipes are measured; Invalid where there is none."""
     sft = found.get("sft")
     if sft is None or not stages:
         wanted = ", ".join(present.stages)

@@ -142,8 +142,8 @@ def winner(folder: Path, assistant: str) -> dict[str, Any]:
         )
     if report["assistant"] != assistant:
         raise Invalid(
-            f"The search was made for {report['assistant']!r}, and the recipe would be {assistant!r}'s. "
-            "Search for it, or set the values by hand."
+            f"Found a search for {report['assistant']!r}, expected one for {assistant!r}. Search for it, or "
+            "set the values by hand."
         )
     if report["winner"] is None:
         raise Invalid(

@@ -40,7 +40,8 @@ def history(trials: Sequence[Trial], present: float | None) -> Markup:
 
 def _so_far(whole: Sequence[Trial], across: Scale, up: Scale, last: int) -> str:
     """A staircase of the lowest loss up to each trial."""
-    steps, lowest = [], math.inf
+    steps: list[str] = []
+    lowest = math.inf
     for each in whole:
         if each["loss"] < lowest:
             steps.append(f"{'H' if steps else 'M'}{across(each['number'])}")

@@ -5,12 +5,13 @@ from typing import Any
 import httpx
 import pytest
 
-from feedback import assistants, audit, corrections, datasets, freezing, tickets
+from feedback import assistants, audit, corrections, datasets, freezing, processes, tickets
 from feedback.database import reading, writing
 from feedback.desk import desk_of
 from tests.console.trained import add_tickets, shop_of, teach, train
 from tests.feedback.said import corrected
 from tests.service.conftest import Shop
+from training.settings import TrainingSettings
 
 DESK = {
     "timezone": "Europe/Berlin",
@@ -126,9 +127,38 @@ def test_answers_gate_and_loop_are_changed_and_audited(olga: httpx.Client, shop:
     assert schedule.detail == {"before": "none", "after": 720}
 
 
+def test_a_recipe_is_set_beside_what_the_loop_reported(olga: httpx.Client, shop: Shop) -> None:
+    values = {"stages": ("sft", "dpo"), "sft_epochs": 7.5}
+    loop = processes.Reporting(
+        shop.database,
+        "loop",
+        {"training": TrainingSettings(**values)},  # type: ignore[arg-type]
+    )
+    with loop:
+        shown = olga.get("/console/shop/settings").text
+    assert 'placeholder="7.5"' in shown and 'placeholder="sft, dpo"' in shown
+    sent = {"stages": "sft, kto", "lora_rank": "8", "sft_epochs": " ", "start": ""}
+    assert "Saved." in olga.post("/console/shop/settings/recipe", data=sent).text
+    with reading(shop.database) as session:
+        owner = shop_of(session)
+        [entry] = audit.every(session, act="assistant.change")
+    assert owner.recipe == {"stages": ["sft", "kto"], "lora_rank": 8}
+    assert entry.subject == "shop: recipe"
+    assert entry.detail == {"before": {}, "after": owner.recipe}
+    shown = olga.get("/console/shop/settings").text
+    assert 'value="sft, kto"' in shown and '<option value="8" selected>' in shown
+    assert "Saved." in olga.post("/console/shop/settings/recipe", data={}).text
+    with reading(shop.database) as session:
+        assert shop_of(session).recipe == {}
+
+
 @pytest.mark.parametrize(
     ("form", "data"),
     [
+        ("recipe", {"lora_rank": "128"}),
+        ("recipe", {"lora_modules": "lm_head"}),
+        ("recipe", {"sft_epochs": "many"}),
+        ("recipe", {"stages": "sft, ppo"}),
         ("prompt", {"text": " "}),
         ("answers", {"temperature": "hot", "top_p": "1", "max_tokens": "9"}),
         ("answers", {"temperature": "3", "top_p": "1", "max_tokens": "9"}),
