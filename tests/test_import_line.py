@@ -16,6 +16,7 @@ TORCH = {"torch", "trl", "peft", "transformers"}
 TORCH_FILES = {
     "training/sft.py",
     "training/dpo.py",
+    "training/kto.py",
     "training/trainer.py",
     "training/reporter.py",
     "training/rows.py",

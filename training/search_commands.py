@@ -81,7 +81,10 @@ def _folder(owner: Assistant, out: Path | None) -> Path:
     if out is not None:
         return out.resolve()
     runs = feedback_settings().runs_dir.resolve()
-    return search_files.unfinished(runs, owner.name) or runs / f"search-{new_id()}"
+    if found := search_files.unfinished(runs, owner.name):
+        Console(stderr=True).print(f"Going on with {found.name}, which was cut off.")
+        return found
+    return runs / f"search-{new_id()}"
 
 
 def _begin(owner: Assistant, folder: Path, names: list[str]) -> Spec:

@@ -77,7 +77,7 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
     return {
         "number": trial.number,
         "state": STATES[trial.state],
-        "loss": trial.value,
+        "loss": trial.value if trial.state == TrialState.COMPLETE else None,
         "values": trial.params,
         "recipe": trial.user_attrs.get("recipe", {}),
         "seconds": trial.user_attrs.get("seconds"),
@@ -99,9 +99,14 @@ def _winner(best: FrozenTrial, spec: Spec) -> dict[str, Any]:
     return {"number": best.number, "loss": best.value, "recipe": recipe, "changes": changes}
 
 
-def _lead(best: FrozenTrial, present: FrozenTrial) -> dict[str, Any]:
-    """By how much the winner's loss is lower than that of what is in force, with an interval over rows."""
+def _lead(best: FrozenTrial, present: FrozenTrial) -> dict[str, Any] | None:
+    """By how much the winner's loss is lower than that of what is in force, with an interval over rows.
+
+    None: a row was erased between the two, so that they were measured on different ones.
+    """
     theirs, ours = (np.asarray(one.user_attrs["answer_nats"]) for one in (present, best))
+    if len(theirs) != len(ours):
+        return None
     each = (theirs - ours) / np.mean(best.user_attrs["answer_tokens"])
     told: dict[str, Any] = {"mean": float(each.mean()), "low": None, "high": None}
     if best.number != present.number and len(each) >= bootstrap.fewest_clusters(CONFIDENCE):

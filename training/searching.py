@@ -48,6 +48,7 @@ class Search:
         self._spec = spec
         self._seconds = seconds
         self._trials = trials
+        self._failed = 0
 
     def run(self, tell: Tell) -> dict[str, Any]:
         """Search until there is no more time or trial left; the report."""
@@ -71,6 +72,11 @@ class Search:
         if begun := search_study.taken_up(self._study):
             return begun
         done = search_study.ended(self._study)
+        if done and done[0].state != TrialState.COMPLETE:
+            raise UnderstudyError(
+                "With the recipe in force training failed, so there is nothing to compare with. Once that is "
+                f"mended, begin anew with another --out. {done[0].user_attrs['why']}"
+            )
         if self._trials is not None and len(done) >= self._trials:
             return None
         quickest = min(
@@ -94,7 +100,7 @@ class Search:
             self._clock.tick()
             tell(replace(news, spent_seconds=self._clock.spent, stage=stage, progress=progress))
 
-        loss: float | None = None
+        loss, said = None, ""
         try:
             result = search_trial.learn(
                 trial, recipe, self._spec, folder, watched, lambda: self._left <= 0
@@ -109,20 +115,13 @@ class Search:
             # To the sampler a run that diverged is a bad place, one that broke is no news of the place.
             state = TrialState.PRUNED if "diverged" in str(failed) else TrialState.FAIL
             trial.set_user_attr("why", str(failed).splitlines()[0])
+            said = str(failed)
         trial.set_user_attr("seconds", round(self._clock.spent - begun, 1))
         self._study.tell(trial, loss, state)
         search_trial.drop_weights(folder)
-        self._stop_where_all_fails()
-
-    def _stop_where_all_fails(self) -> None:
-        done = search_study.ended(self._study)
-        lately = done[-FAILED_IN_A_ROW:]
-        first_failed = done[0].state != TrialState.COMPLETE
-        if first_failed or (
-            len(lately) == FAILED_IN_A_ROW and all(one.state == TrialState.FAIL for one in lately)
-        ):
-            which = "With the recipe in force training" if first_failed else "Trial after trial"
-            raise UnderstudyError(f"{which} failed: {done[-1].user_attrs['why']}")
+        self._failed = self._failed + 1 if state == TrialState.FAIL else 0
+        if self._failed == FAILED_IN_A_ROW:
+            raise UnderstudyError(f"{self._failed} trials in a row failed. {said}")
 
     def _news(self, number: int) -> News:
         best = search_study.best(self._study)

@@ -23,7 +23,7 @@ import peft
 import torch
 import transformers
 import trl
-from accelerate.utils import should_reduce_batch_size
+from accelerate.utils.memory import should_reduce_batch_size
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feedback.adapter_folder import CONFIG, PROBE, ProbeCase

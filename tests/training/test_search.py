@@ -287,15 +287,19 @@ def searched(place: dict[str, str]) -> Searched:
     out = Path(place["FEEDBACK_VAR_DIR"]) / "runs" / "search-try"
     environment = {**os.environ, **place}
     words = command(out, "--trials", str(TRIALS_WANTED))
-    running = subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+    told = out.with_name("told.txt")
+    told.parent.mkdir(parents=True, exist_ok=True)
     second = out / TRIALS / "0001" / "sft"
     until = time.monotonic() + 400
-    while not list(second.glob(f"{CHECKPOINTS}/*/complete.json")):
-        assert running.poll() is None, (running.stderr and running.stderr.read()) or b""
-        assert time.monotonic() < until, "the second trial never came to a checkpoint"
-        time.sleep(0.02)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+    with (
+        told.open("wb") as file,
+        subprocess.Popen(words, cwd=ROOT, env=environment, stderr=file) as running,
+    ):
+        while not list(second.glob(f"{CHECKPOINTS}/*/complete.json")):
+            assert running.poll() is None, told.read_text()
+            assert time.monotonic() < until, "the second trial never came to a checkpoint"
+            time.sleep(0.02)
+        running.send_signal(signal.SIGKILL)
     steps = last_step(second)
     first = (out / TRIALS / "0000" / "sft" / PROGRESS).read_bytes()
     time.sleep(1)
@@ -376,6 +380,20 @@ def test_the_budget_is_kept_and_what_it_cut_off_is_said(
     assert report["spent_seconds"] <= minutes * 60 + GRACE_SECONDS + 5
     assert len(report["trials"]) == TRIALS_WANTED + 1
     assert report["finished"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_stage_by_hand_is_trained_with_the_recipe(tmp_path: Path) -> None:
+    with writing() as session:
+        shop = assistants.get(session, "shop")
+        assistants.change(session, shop, recipe={"lora_rank": 1, "sft_epochs": 1})
+        frozen = freezing.freeze(session, shop)
+    words = ["sft", frozen.sft.name, "--out", str(tmp_path / "run")]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    job = read_json(tmp_path / "run" / "job.json") or {}
+    assert (job["lora_rank"], job["epochs"]) == (1, 1)
+    with writing() as session:
+        assistants.change(session, assistants.get(session, "shop"), recipe={})
 
 
 @pytest.mark.usefixtures("here")
