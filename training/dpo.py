@@ -10,7 +10,7 @@ from typing import Any
 from trl import DPOConfig, DPOTrainer
 
 from training.job import Job
-from training.rows import Rows, answer_tokens, read_rows
+from training.rows import Rows, paired, read_rows
 from training.trainer import Shared, common_arguments, load_model, main, new_adapter
 
 
@@ -18,13 +18,8 @@ class Trainer(Shared, DPOTrainer):
     """TRL's, on our rows."""
 
 
-def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, list[int]]:
-    """A pair in tokens."""
-    return {
-        "prompt_ids": prompt,
-        "chosen_ids": answer_tokens(tokenizer, row["chosen"]),
-        "rejected_ids": answer_tokens(tokenizer, row["rejected"]),
-    }
+encode = paired
+"""A pair in tokens."""
 
 
 def build(job: Job, folder: Path, tokenizer: Any) -> tuple[Trainer, Rows]:

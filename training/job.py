@@ -87,6 +87,8 @@ class Job(BaseModel):
     """Where patience is 0: how often the validation rows are asked on the way, for a search to watch."""
     measured_on: Path | None = None
     """SFT rows whose validation answers are weighed in the end, row by row, for a search to compare."""
+    pairs_on: Path | None = None
+    """DPO pairs of which it is told, too, how often the better answer is the likelier one."""
     report_to: tuple[Tracker, ...] = ()
     device: Literal["auto", "cpu", "cuda"]
     threads: int

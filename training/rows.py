@@ -80,6 +80,15 @@ def answered(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str
     return {"input_ids": prompt + answer, "labels": [-100] * len(prompt) + answer}
 
 
+def paired(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, list[int]]:
+    """A pair of DPO in tokens."""
+    return {
+        "prompt_ids": prompt,
+        "chosen_ids": answer_tokens(tokenizer, row["chosen"]),
+        "rejected_ids": answer_tokens(tokenizer, row["rejected"]),
+    }
+
+
 def read_rows(job: Job, tokenizer: Any, encode: Encode, planted: Planted = _none) -> Rows:
     """The job's dataset. Only rows of the split "train" teach. `planted` makes more of them."""
     kept: dict[str, list[dict[str, list[int]]]] = {"train": [], "validation": []}

@@ -80,6 +80,7 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
         "loss": trial.value if trial.state == TrialState.COMPLETE else None,
         "values": trial.params,
         "recipe": trial.user_attrs.get("recipe", {}),
+        "pairs_preferred": trial.user_attrs.get("pairs_preferred"),
         "seconds": trial.user_attrs.get("seconds"),
         "why": trial.user_attrs.get("why", ""),
         "looks": {str(tenth): value for tenth, value in trial.intermediate_values.items()},

@@ -91,6 +91,7 @@ def _job(stage: StageName, spec: Spec, settings: TrainingSettings, start: Path |
         more["looks"] = TENTHS - 1
     if stage == spec.stages[-1]:
         more["measured_on"] = dataset_file(spec, "sft")
+        more["pairs_on"] = dataset_file(spec, "dpo") if spec.rows.get("dpo") else None
     return job.model_copy(update=more)
 
 

@@ -108,6 +108,7 @@ class Search:
             loss, state = search_trial.loss_of(result), TrialState.COMPLETE
             trial.set_user_attr("answer_nats", result["answer_nats"])
             trial.set_user_attr("answer_tokens", result["answer_tokens"])
+            trial.set_user_attr("pairs_preferred", result.get("pairs_preferred"))
         except optuna.TrialPruned:
             state = TrialState.PRUNED
             trial.set_user_attr("why", "given up: worse than half of the others so far")

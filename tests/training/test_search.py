@@ -15,6 +15,8 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from feedback import assistants, audit, conversations, corrections, freezing
@@ -24,11 +26,13 @@ from feedback.recipes import Recipe
 from feedback.settings import FeedbackSettings
 from feedback.tables import FeedbackKind, Role, Speaker
 from tests.conftest import forget_settings
-from tests.training.tiny import tiny_model
+from tests.training.tiny import tiny_model, write_rows
 from training import search_page, search_report, search_space, search_study
 from training.commands import app
-from training.job import ADAPTER, CHECKPOINTS, PROGRESS, read_json
+from training.job import ADAPTER, CHECKPOINTS, PROGRESS, job_for, read_json
+from training.measuring import answer_losses
 from training.progress import ProgressWriter
+from training.rows import answered, read_rows
 from training.search_files import (
     REPORT,
     TRIALS,
@@ -214,6 +218,23 @@ def test_the_report_says_what_mattered_and_by_how_much_the_winner_leads(tmp_path
     assert search_page.html(json.loads((tmp_path / REPORT).read_text())) == page
 
 
+def test_answers_are_weighed_as_transformers_weighs_them(tmp_path: Path) -> None:
+    base = tiny_model(tmp_path / "base")
+    files = {stage: write_rows(tmp_path / f"{stage}.jsonl", stage) for stage in ("sft", "dpo")}
+    job = job_for("sft", TrainingSettings(), base_model=str(base), dataset=files["sft"])
+    assert answer_losses(None, None, job) == {}, "only where a search asks"
+    job = job.model_copy(update={"measured_on": files["sft"], "pairs_on": files["dpo"]})
+    model = AutoModelForCausalLM.from_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    told = answer_losses(model, tokenizer, job)
+    rows = list(read_rows(job, tokenizer, answered).validation or [])
+    assert len(rows) == len(told["answer_nats"]) == 2
+    for row, nats, tokens in zip(rows, told["answer_nats"], told["answer_tokens"], strict=True):
+        asked = {name: torch.tensor([row[name]]) for name in ("input_ids", "labels")}
+        assert nats / tokens == pytest.approx(float(model(**asked).loss), rel=1e-4)
+    assert told["pairs_preferred"] in (0, 0.5, 1)
+
+
 @dataclass(frozen=True)
 class Searched:
     """A search that was killed in its second trial and gone on with by the same command."""
@@ -334,6 +355,7 @@ def test_what_wins_is_no_worse_than_what_was_in_force(searched: Searched) -> Non
 def test_trials_are_watched_on_the_way_and_leave_no_weights(searched: Searched) -> None:
     for each in searched.report["trials"]:
         assert len(each["looks"]) >= 5
+        assert 0 <= each["pairs_preferred"] <= 1
     for name in (ADAPTER, CHECKPOINTS):
         assert list(searched.out.glob(f"{TRIALS}/*/*/{name}")) == []
 
