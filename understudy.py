@@ -37,6 +37,9 @@ app.add_typer(adapter_commands.app, name="adapters")
 def _mount_the_rest() -> None:
     from evals import commands as evals_commands
     from training import commands as training_commands
+    from training import export_commands
+
+    adapter_commands.app.command("export", epilog=export_commands.EPILOG)(export_commands.export)
 
     app.add_typer(evals_commands.app, name="evals")
     app.add_typer(training_commands.app, name="training")

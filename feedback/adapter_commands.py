@@ -13,6 +13,7 @@ from feedback import (
     adapters,
     assistants,
     audit,
+    card_commands,
     excepted,
     influence,
     lineage,
@@ -46,6 +47,8 @@ app = typer.Typer(
         'understudy adapters rollback --by mara --reason "It forgot the fees."',
     ),
 )
+
+app.command("card", epilog=card_commands.EPILOG)(card_commands.card)
 
 POLL_SECONDS = 0.5
 

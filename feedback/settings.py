@@ -190,6 +190,25 @@ class FeedbackSettings(PackageSettings):
         description="An adapter folder that no cycle registered is kept this long before it may go.",
     )
 
+    card_watts: float = Field(
+        100.0,
+        ge=0,
+        description="What a model card takes the training machine to draw, in watts: a small server at work. "
+        "0: the card says nothing of energy and carbon.",
+    )
+    card_grams_co2_per_kwh: float = Field(
+        480.0,
+        ge=0,
+        description="What a model card takes a kWh to emit, in grams of CO2: about the world's average of "
+        "2023. 0: nothing of carbon.",
+    )
+    card_cost_per_hour: float = Field(
+        0.1,
+        ge=0,
+        description="What a model card takes an hour of the training machine to cost, in your own money: a "
+        "small rented one. 0: nothing of cost.",
+    )
+
     erase_rewrite_max_mb: int = Field(
         1024,
         ge=0,

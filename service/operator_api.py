@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 from sqlmodel import Session
 
 from feedback import (
@@ -14,12 +15,14 @@ from feedback import (
     decisions,
     excepted,
     leaks,
+    model_card,
     probes,
     promotions,
     tickets,
 )
+from feedback.card_shape import Named, markdown
 from feedback.database import reading, writing
-from feedback.errors import NotFound
+from feedback.errors import Denied, NotFound
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Adapter, Assistant, Cycle, Promotion
 from service.operator_shapes import (
@@ -61,6 +64,26 @@ def read_adapter(request: Request, name: str, caller: Staff) -> AdapterOut:
         adapter = adapter_for(session, caller, name)
         owner = session.get_one(Assistant, adapter.assistant_id)
         return _adapter_out(session, owner, adapter)
+
+
+class Markdown(PlainTextResponse):
+    """Text with headings and tables."""
+
+    media_type = "text/markdown"
+
+
+@router.get("/adapters/{name}/card", response_class=Markdown)
+def read_card(
+    request: Request, name: str, caller: Staff, named: Named = Named.DECIDERS
+) -> Markdown:
+    """Its model card: use, data, recipe, results, limits, costs, lineage. `named`: whom it calls by name;
+    `everybody` is for operators.
+    """
+    with reading(request.app.state.database) as session:
+        adapter = adapter_for(session, caller, name)
+        if named == Named.EVERYBODY and caller.role_at(adapter.assistant_id) not in OPERATORS:
+            raise Denied("Only an operator may have the authors named; leave 'named' out.")
+        return Markdown(markdown(model_card.card(session, adapter, named)))
 
 
 @router.get("/promotions")

@@ -24,6 +24,8 @@ TORCH_FILES = {
     "training/canary.py",
     "training/probing.py",
     "training/measuring.py",
+    "training/merging.py",
+    "training/gguf_file.py",
     "service/engine/cpu_fused_lora.py",
     "service/engine/cpu_layers.py",
     "service/engine/cpu_lora.py",

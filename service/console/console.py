@@ -9,6 +9,7 @@ from service.console import (
     agreement,
     audit_log,
     candidates,
+    cards,
     conversation,
     cycles,
     datasets,
@@ -53,6 +54,7 @@ PAGES = (
     replays,
     votes,
     candidates,
+    cards,
     gate,
     history,
     holds,  # before datasets: their path would be a dataset's name

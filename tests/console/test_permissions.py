@@ -46,6 +46,8 @@ OF_STAFF = [
     "GET live",
     "GET candidates",
     "GET candidates/{name}",
+    "GET candidates/{name}/card",
+    "GET candidates/{name}/card.md",
     "GET gate",
     "GET inbox",
     "GET inbox/list",

@@ -49,6 +49,7 @@ EXPECTED = {
     "POST /v1/feedback/{feedback_id}/withdrawal": STAFF,
     "GET /v1/adapters": STAFF,
     "GET /v1/adapters/{name}": STAFF,
+    "GET /v1/adapters/{name}/card": STAFF,
     "GET /v1/adapters/prune": STAFF,
     "POST /v1/adapters/prune": OPERATORS,
     "GET /v1/promotions": STAFF,
