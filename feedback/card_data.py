@@ -121,7 +121,7 @@ def _held_out(session: Session, owner: Assistant, datasets: list[Dataset]) -> li
     apart = sum(each.counts.get(key, 0) for each in datasets for key in KEPT_APART)
     return [
         f"Held out: {_number(len(asked), 'exam ticket')} today, {sealed} of them sealed until an adapter is "
-        f"about to go live. Corrections for {learning_of(owner).held_out_percent:g} % of customers become such.",
-        f"Left out of the datasets as a ticket's, its customer's or too close to one: {_number(apart, 'row')}.",
+        f"about to go live. {learning_of(owner).held_out_percent:g} % of customers give new ones.",
+        f"Left out as a ticket's own, its customer's or too close to one: {_number(apart, 'row')}.",
         f"Split by customer: {feedback_settings().validation_percent} % of customers only validate.",
     ]

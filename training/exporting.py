@@ -25,13 +25,12 @@ from feedback.model_card import GGUF_FILE, Form
 from feedback.settings import feedback_settings
 from feedback.tables import Adapter
 from service.engine.embedded_model import base_model
-from training.job import read_json, write_json
+from training.job import LOG, read_json, write_json
 from training.merge_job import CHECKPOINT, ERROR, ORDER, REPORT, Order, Precision, Report
-from training.supervise import ENVIRONMENT
+from training.supervise import ENVIRONMENT, last_lines
 
 QUESTIONS = 4
 TOKENS = 32
-LAST_LINES = 5
 Say = Callable[[str], None]
 
 
@@ -179,27 +178,29 @@ def _questions() -> list[list[dict[str, str]]]:
 
 def _merge(work: Path, say: Say) -> Report:
     """Run the process, passing on its lines; it never outlives this one's wait."""
-    with (work / "log.txt").open("w+", encoding="utf-8") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+    with (
+        (work / LOG).open("w", encoding="utf-8") as log,
+        subprocess.Popen(  # noqa: S603 - our own module, no shell
             [sys.executable, "-m", "training.merging", str(work)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             env={**ENVIRONMENT, **os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        ) as process,
+    ):
+        assert process.stdout is not None
         try:
-            assert process.stdout is not None
             for line in process.stdout:
                 say(line.rstrip())
-            code = process.wait()
-        finally:
+        except BaseException:  # Ctrl-C, too
             process.kill()
-            process.wait()
-        log.seek(0)
-        last = log.read().splitlines()[-LAST_LINES:]
+            raise
     found = read_json(work / REPORT)
-    if code == 0 and found is not None:
+    if process.returncode == 0 and found is not None:
         return Report(**found)
-    error = read_json(work / ERROR) or {"error": "\n".join([f"It ended with code {code}.", *last])}
-    raise ExportFailed(f"{error['error']} Nothing was written.")
+    error = read_json(work / ERROR)
+    reason = (
+        error["error"] if error else f"Merging ended: {process.returncode}.\n{last_lines(work)}"
+    )
+    raise ExportFailed(f"{reason} Nothing was written.")

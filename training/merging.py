@@ -16,6 +16,7 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from service.engine.embedded_model import parsed_once
 from training import gguf_file
 from training.job import write_json
 from training.merge_job import (
@@ -87,14 +88,15 @@ def _as_gguf(
     del merged
     print("Loading the GGUF file again, and asking it.")
     where = {"pretrained_model_name_or_path": str(folder), "gguf_file": order.gguf}
-    again = AutoTokenizer.from_pretrained(**where)
+    with parsed_once():
+        again = AutoTokenizer.from_pretrained(**where)
+        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32).eval()
     for messages, one in zip(order.prompts, said, strict=True):
         if (found := prompt_tokens(again, messages)) != one.prompt:
             raise Refused(
                 f"The GGUF file's tokenizer makes {len(found)} tokens of a prompt, the base model's "
                 f"{len(one.prompt)}, not all the same: it cannot be kept in such a file."
             )
-    model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32).eval()
     return _check("GGUF file", model, tokenizer, said, order.tokens, precision)
 
 

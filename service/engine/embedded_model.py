@@ -64,7 +64,7 @@ def _gguf() -> Path:
 
 
 @contextmanager
-def _parsed_once() -> Iterator[None]:
+def parsed_once() -> Iterator[None]:
     """transformers reads the file's 50,000 names three times, and a table of layers 400 times."""
     import gguf
 
@@ -84,7 +84,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source, name = str(gguf.parent), gguf.name
-    with _parsed_once():
+    with parsed_once():
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name)
         model = AutoModelForCausalLM.from_pretrained(
             source,

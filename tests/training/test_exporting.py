@@ -10,11 +10,14 @@ import peft
 import pytest
 import torch
 from sqlalchemy import Engine
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GPTNeoXConfig,
     LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
@@ -206,33 +209,80 @@ def test_where_a_check_fails_nothing_is_written(
     assert [each for each in tmp_path.iterdir() if each.name.endswith(".part")] == []
 
 
-CONFIGS = {
-    "qwen2": (Qwen2ForCausalLM, Qwen2Config, {"tie_word_embeddings": False}),
-    "qwen3": (Qwen3ForCausalLM, Qwen3Config, {"head_dim": 16, "tie_word_embeddings": True}),
+KINDS = {
+    "llama": (LlamaForCausalLM, LlamaConfig, "gpt-2", {"tie_word_embeddings": False}),
+    "qwen2": (Qwen2ForCausalLM, Qwen2Config, "qwen2", {"tie_word_embeddings": False}),
+    "qwen3": (Qwen3ForCausalLM, Qwen3Config, "llama-bpe", {"head_dim": 16}),
 }
+TEMPLATE = (
+    "{% for each in messages %}<|im_start|>{{ each.role }}\n{{ each.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
-@pytest.fixture(scope="module", params=["llama", *CONFIGS])
+def small_tokenizer(pre: str) -> Any:
+    """Byte-level BPE with a few hundred tokens, so that reading them takes no time."""
+    made = Tokenizer(models.BPE())
+    whole = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if pre != "gpt-2":
+        split = pre_tokenizers.Split(Regex(gguf_file.GGUF_PRE_TOKENIZER_SPLITS[pre]), "isolated")
+        parts = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        whole = pre_tokenizers.Sequence([split, parts])
+    made.pre_tokenizer = whole
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(PROBES, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        chat_template=TEMPLATE,
+    )
+
+
+@pytest.fixture(scope="module", params=["llama"])
 def of_a_kind(
-    request: pytest.FixtureRequest, base: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
-    """A tiny model of each architecture, and an adapter for it."""
+    """A tiny model with a larger vocabulary than its tokenizer, and an adapter for it."""
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param != "llama":
-        model, config, more = CONFIGS[request.param]
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        tokenizer.save_pretrained(str(folder / "base"))
-        shape = LlamaConfig.from_pretrained(base).to_dict()
-        same = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")
-        heads = ("num_attention_heads", "num_key_value_heads", "initializer_range")
-        ids = ("eos_token_id", "pad_token_id", "bos_token_id")
-        made = config(**{name: shape[name] for name in (*same, *heads, *ids)}, **more)
-        model(made).save_pretrained(str(folder / "base"))
-        base = folder / "base"
-    return base, adapter_for(base, folder / "adapter")
+    model, config, pre, more = KINDS[request.param]
+    tokenizer = small_tokenizer(pre)
+    tokenizer.save_pretrained(str(folder / "base"))
+    torch.manual_seed(0)
+    made = config(
+        vocab_size=512,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_range=0.2,
+        **more,
+    )
+    model(made).save_pretrained(str(folder / "base"))
+    return folder / "base", adapter_for(folder / "base", folder / "adapter")
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    ("of_a_kind", "precision"),
+    [
+        ("llama", "float32"),
+        ("llama", "float16"),
+        ("llama", "bfloat16"),
+        ("qwen2", "float32"),
+        ("qwen3", "float32"),
+    ],
+    indirect=["of_a_kind"],
+)
 def test_a_gguf_file_of_each_architecture_answers_as_the_adapter_does(
     of_a_kind: tuple[Path, Path], database_engine: Engine, tmp_path: Path, precision: Precision
 ) -> None:
