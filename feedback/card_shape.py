@@ -64,7 +64,7 @@ def markdown(card: Card) -> str:
 
 
 def _front(front: dict[str, str | list[str]]) -> str:
-    """JSON's strings are YAML's, too: nothing in them can end the front matter."""
+    """Printable strings of JSON are YAML's, too: nothing in them can end the front matter."""
     lines = ["---"]
     for name, value in front.items():
         if isinstance(value, str):
@@ -75,7 +75,7 @@ def _front(front: dict[str, str | list[str]]) -> str:
 
 
 def _quoted(value: str) -> str:
-    return value if re.fullmatch(r"[a-z][a-z-]*", value) else json.dumps(value, ensure_ascii=False)
+    return json.dumps("".join(filter(str.isprintable, value)), ensure_ascii=False)
 
 
 def _parts(section: Section) -> str:

@@ -179,7 +179,7 @@ def test_the_command_merges_tells_how_far_it_is_and_notes_it_in_the_audit_log(
     plain = logits_of(AutoModelForCausalLM.from_pretrained(base), tokenizer)
     assert float((merged - plain).abs().max()) > 0.1
     card = (to / "README.md").read_text()
-    assert "library_name: transformers" in card
+    assert 'library_name: "transformers"' in card
     assert "Checked when it was made" in card
     with reading(database_engine) as session:
         [entry] = audit.every(session, act="adapter.export")
