@@ -121,7 +121,7 @@ def costs(found: list[Run], settings: FeedbackSettings | None = None) -> Section
     lines = [f"Training took {seconds:,.0f} seconds.", *_rated(seconds / 3600, settings)]
     if any(run.attempts > 1 for run in found):
         lines.append("A stage was cut off and resumed; the seconds of its last run are counted.")
-    lines.append("Redaction, exams and serving are not in it.")
+    lines.append("Redaction, exams, serving, and what it was trained on from are not in it.")
     return Section("Energy and cost", [lines])
 
 

@@ -198,9 +198,9 @@ def _promotions(session: Session, owner: Assistant, adapter: Adapter, named: Nam
     for past in adapters.history(session, owner):
         if past.adapter_id == adapter.id:
             but = excepted.in_words(session, past)
-            how = "rolled back to" if past.rolls_back else "made live"
+            again = " again, in a rollback," if past.rolls_back else ""
             found.append(
-                f"{how.capitalize()} {_who(past.approved_by, named)} on {past.created_at:%Y-%m-%d}"
+                f"Made live{again} {_who(past.approved_by, named)} on {past.created_at:%Y-%m-%d}"
                 + (f", {but}" if but else "")
             )
     return found or ["It was never live"]

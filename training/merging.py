@@ -106,8 +106,9 @@ def _model(place: str) -> Any:
 
 def _own_precision(base_model: str) -> Precision:
     """That of the base model's weights; of others, such as quantized ones, float32."""
-    dtype = AutoConfig.from_pretrained(base_model).get_text_config().dtype
-    return KNOWN.get(dtype or torch.float32, "float32")
+    said = AutoConfig.from_pretrained(base_model).get_text_config().dtype or torch.float32
+    dtype = getattr(torch, said) if isinstance(said, str) else said
+    return KNOWN.get(dtype, "float32")
 
 
 def _say(model: Any, tokenizer: Any, prompt: list[int], tokens: int) -> Said:

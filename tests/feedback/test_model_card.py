@@ -30,7 +30,7 @@ from feedback import (
     whose_words,
 )
 from feedback.card_recipe import Run
-from feedback.card_shape import Card, Code, Named, Section, Table, markdown
+from feedback.card_shape import Card, Code, Named, Part, Section, Table, markdown
 from feedback.database import writing
 from feedback.desk_tables import RecheckState
 from feedback.errors import Invalid
@@ -102,7 +102,9 @@ def examined(session: Session, owner: Assistant, adapter: Adapter, **more: Any) 
         "tickets": 30, "gain": 11.04, "gain_low": 4.2, "gain_high": 18.0, "topics": topics,
         "guardrails": [rail], "losing_topics": ["shoes"], "detail": {"vetoes": [FORBIDDEN]},
     }  # fmt: skip
-    return decisions.record(session, owner, *runs, assistants.gate_of(owner), **{**told, **more})
+    return decisions.record(
+        session, owner, runs[0], runs[1], assistants.gate_of(owner), **{**told, **more}
+    )
 
 
 def card_of(session: Session, adapter: Adapter, **more: Any) -> str:
@@ -242,7 +244,7 @@ def shown(words: str) -> str:
 def test_whatever_words_are_they_end_neither_the_front_matter_nor_a_table(
     title: str, values: list[str], cell: str
 ) -> None:
-    parts = [cell, [cell], Table(("a", "b"), [(cell, cell)]), Code("x", "sh")]
+    parts: list[Part] = [cell, [cell], Table(("a", "b"), [(cell, cell)]), Code("x", "sh")]
     card = Card(title, {"tags": values, "base_model": title}, [Section("S", parts)])
     text = markdown(card)
     front = text.removeprefix("---\n").partition("\n---\n")[0]

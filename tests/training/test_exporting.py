@@ -28,10 +28,12 @@ from typer.testing import CliRunner
 import understudy
 from feedback import adapters, audit
 from feedback.adapter_folder import CONFIG, MANIFEST, PROBE, WEIGHTS
+from feedback.base_model import EMBEDDED_ID, EMBEDDED_LICENCE
 from feedback.database import reading, writing
 from feedback.errors import Conflict, Invalid
 from feedback.model_card import Form
 from feedback.tables import Adapter, Assistant, now
+from tests.feedback.said import built_adapter
 from tests.training.tiny import tiny_model
 from training import exporting, gguf_file, merging
 from training.exporting import ExportFailed, export
@@ -223,7 +225,7 @@ TEMPLATE = (
 def small_tokenizer(pre: str) -> Any:
     """Byte-level BPE with a few hundred tokens, so that reading them takes no time."""
     made = Tokenizer(models.BPE())
-    whole = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    whole: Any = pre_tokenizers.ByteLevel(add_prefix_space=False)
     if pre != "gpt-2":
         split = pre_tokenizers.Split(Regex(gguf_file.GGUF_PRE_TOKENIZER_SPLITS[pre]), "isolated")
         parts = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -341,3 +343,16 @@ def test_an_adapter_whose_probe_is_empty_is_asked_the_built_in_questions(
     asked = exporting._questions()
     assert len(asked) == exporting.QUESTIONS
     assert all(each[0]["content"] for each in asked)
+
+
+def test_of_the_model_that_ships_in_a_package_name_and_licence_are_known(
+    assistant: Assistant, database_engine: Engine, tmp_path: Path
+) -> None:
+    with writing(database_engine) as session:
+        built = built_adapter(tmp_path / "built")
+        made = adapters.publish(session, assistant, built, [], {}, {})
+    to = tmp_path / "handed-on"
+    export(made, to, Form.HUB, silent)
+    assert EMBEDDED_LICENCE in (to / "LICENSE").read_text()
+    config = json.loads((to / CONFIG).read_text())
+    assert config["base_model_name_or_path"] == EMBEDDED_ID
