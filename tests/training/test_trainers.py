@@ -254,7 +254,7 @@ def test_kto_goes_on_from_sft_and_learns_from_single_answers(
     margins = [line["margin"] for line in lines(folder) if "margin" in line]
     assert margins[0] == pytest.approx(0, abs=1e-3), "policy and reference are one"
     assert margins[-1] > 0.01
-    assert lines(folder)[-3]["memory_bytes"] > 2**20
+    assert max(line.get("memory_bytes", 0) for line in lines(folder)) > 2**20
 
 
 def test_ktos_mismatched_answers_are_those_of_the_same_batch(tokenizer: Any) -> None:
