@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from transformers import AutoModelForCausalLM
 
 from feedback.adapter_folder import FILES, file_hashes, read_probe
@@ -39,9 +41,9 @@ from training.job import (
     take_less,
     write_job,
 )
-from training.progress import Progress
-from training.reporter import StopSignal
-from training.rows import ByLength, read_rows
+from training.progress import Progress, ProgressWriter
+from training.reporter import Reporter, StopSignal
+from training.rows import ByLength, Refused, read_rows
 from training.settings import TrainingSettings
 from training.supervise import TrainingStopped, supervise
 from training.trainer import Build, _outcome
@@ -347,11 +349,22 @@ def test_it_stops_when_validation_rows_are_learned_no_better_and_keeps_the_best(
     assert result["eval_loss"] == pytest.approx(asked[best], abs=1e-4), "another one was kept"
 
 
-def test_a_loss_that_stays_high_above_its_beginning_stops_the_run(bench: Bench) -> None:
-    job = bench.job("sft", sft_learning_rate=10.0, max_steps=60, lora_dropout=0)
-    assert bench.train_here("wild", job, sft.build) == FAILED
-    said = (read_json(bench.folder / "wild" / ERROR) or {})["error"]
-    assert said.startswith("Training diverged: the loss") and "Lower the learning rate" in said
+def test_a_loss_that_stays_far_above_its_beginning_stops_the_run(tmp_path: Path) -> None:
+    args = types.SimpleNamespace(learning_rate=2e-3)
+    state = transformers.TrainerState(max_steps=60)
+    with ProgressWriter(tmp_path / PROGRESS) as progress:
+        reporter = Reporter(progress, StopSignal())
+
+        def log(loss: float) -> None:
+            state.global_step += 1
+            reporter.on_log(args, state, None, {"loss": loss, "grad_norm": 1.0, "num_tokens": 9.0})
+
+        for loss in (1.5, *[9.0] * 9, 2.0, *[9.0] * 9):  # once it came back
+            log(loss)
+        with pytest.raises(
+            Refused, match=r"began at 1.5 and stayed above 4 for 10 steps until step 21"
+        ):
+            log(9.0)
 
 
 class StopAfter(StopSignal):
