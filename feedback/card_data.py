@@ -117,7 +117,7 @@ def _redaction(rules: Learning, datasets: list[Dataset], erased: int) -> list[st
 
 
 def _held_out(session: Session, owner: Assistant, datasets: list[Dataset]) -> list[str]:
-    asked, sealed = tickets.held_out(session, owner), tickets.sealed_in_force(session, owner)
+    asked, sealed = tickets.held_out(session, owner), len(tickets.sealed_asked(session, owner))
     apart = sum(each.counts.get(key, 0) for each in datasets for key in KEPT_APART)
     return [
         f"Held out: {_number(len(asked), 'exam ticket')} today, {sealed} of them sealed until an adapter is "

@@ -1,6 +1,6 @@
 """A merged model as one GGUF file, tokenizer included, by the package `gguf` and its table of names.
 
-For decoders laid out as Llama's, Qwen2's or Qwen3's, and byte-level BPE tokenizers. Whatever else is refused
+For decoders laid out as Llama's or Qwen2's, and byte-level BPE tokenizers. Whatever else is refused
 with what is supported; merging.py then asks the file whether it answers alike.
 """
 
@@ -20,7 +20,6 @@ from training.rows import Refused
 ARCHITECTURES = {
     "llama": gguf.MODEL_ARCH.LLAMA,
     "qwen2": gguf.MODEL_ARCH.QWEN2,
-    "qwen3": gguf.MODEL_ARCH.QWEN3,
 }
 """By transformers' model_type."""
 SPLITS = ("llama-bpe", "qwen2", "tekken", "gpt-4o")

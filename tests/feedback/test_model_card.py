@@ -225,7 +225,7 @@ def test_erased_people_are_counted(session: Session, owner: Assistant, adapter: 
     ],
 )
 def test_a_rate_of_nought_leaves_its_line_out(setting: str, gone: list[str]) -> None:
-    settings = FeedbackSettings(**{setting: 0})
+    settings = FeedbackSettings().model_copy(update={setting: 0})
     [lines] = card_recipe.costs([Run("sft", {}, {"seconds": 60})], settings).parts
     assert isinstance(lines, list)
     told = {each.partition(":")[0] for each in lines}

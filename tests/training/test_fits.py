@@ -35,7 +35,7 @@ def test_a_tracker_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_defaults_fit() -> None:
-    recipe = TrainingSettings(stages="sft, kto", lora_modules="q_proj,v_proj")  # type: ignore[arg-type]
+    recipe = TrainingSettings(stages="sft, kto", lora_modules="q_proj,v_proj")
     fits.check(recipe, ServiceSettings())
     assert recipe.stages == ("sft", "kto")
     assert recipe.modules == ["q_proj", "v_proj"]

@@ -332,7 +332,7 @@ def searched(place: dict[str, str]) -> Searched:
 
 def last_step(run: Path) -> int:
     lines = (run / PROGRESS).read_text().splitlines()
-    return max(json.loads(line).get("step", 0) for line in lines if line.endswith("}"))
+    return max(int(json.loads(line).get("step", 0)) for line in lines if line.endswith("}"))
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(searched: Searched) -> None:

@@ -52,11 +52,12 @@ def write_rows(path: Path, stage: str, rows: int = 22, validation: int = 2) -> P
         }
         good = [{"role": "assistant", "content": answer(number)}]
         bad = [{"role": "assistant", "content": f"I do not know number {number}."}]
-        row |= {
+        answers: dict[str, dict[str, object]] = {
             "sft": {"completion": good},
             "dpo": {"chosen": good, "rejected": bad},
             "kto": {"completion": bad if number % 3 else good, "label": number % 3 == 0},
-        }[stage]
+        }
+        row |= answers[stage]
         lines.append(json.dumps(row) + "\n")
     path.write_text("".join(lines))
     return path
