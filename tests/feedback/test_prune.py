@@ -290,11 +290,18 @@ class Story:
             case "promote" | "base" | "roll back":
                 self._promote(session, step.act, chosen)
             case "talk":
-                talk = conversations.begin(session, self.owner, chosen)
+                talk = conversations.begin(
+                    session, self.owner, self._that_can_speak(session, chosen)
+                )
                 answered(session, self.owner, "Hello?", conversation=talk)
                 talk.last_message_at = self.day
             case "refuse" if chosen:
                 adapters.record_swap(session, chosen, "engine", bool(step.which % 2), "Seen.")
+
+    def _that_can_speak(self, session: Session, chosen: Adapter | None) -> Adapter | None:
+        """No conversation begins with an adapter whose files are gone."""
+        row = session.get_one(Adapter, chosen.id) if chosen else None
+        return row if row and row.files_removed_at is None else None
 
     def _publish(self, session: Session, how: str) -> None:
         cycle = None
