@@ -15,9 +15,9 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from benchmarks.training_speed import BATCH, RATE, SEED
 from training import dpo, sft
 from training.cheap_head import cheap_head
-from training.job import Job, StageName, job_for
+from training.job import Job, job_for
 from training.rows import length, read_rows
-from training.settings import TrainingSettings
+from training.settings import StageName, TrainingSettings
 
 datasets.disable_progress_bars()
 

@@ -55,6 +55,8 @@ def settings_page() -> str:
         for name, field in settings.model_fields.items():
             default = field.get_default(call_default_factory=True)
             shown = json.dumps(default, default=str)
+            if isinstance(default, tuple):  # names, given between commas
+                shown = json.dumps(",".join(default))
             lines.append(f"| `{prefix}{name.upper()}` | `{shown}` | {field.description} |")
     return "\n".join(lines) + "\n"
 

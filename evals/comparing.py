@@ -10,17 +10,8 @@ from evals.record_shapes import Broken, Compared, Mark, Pair, Rules, Said, Stati
 from evals.report import Pair as Answers
 from evals.report import Report, value_of
 from feedback.exams import Answered
-from feedback.measures import MEASURES
+from feedback.measures import MEASURES, title
 from feedback.tickets import question_of
-
-PREFERENCES = {"judge": "judge's preference", "votes": "agents' votes"}
-
-
-def title(metric: str) -> str:
-    """A metric as people read it."""
-    if measure := MEASURES.get(metric):
-        return measure.title
-    return PREFERENCES.get(metric, metric.replace("_", " "))
 
 
 def is_fault(metric: str) -> bool:

@@ -15,8 +15,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evals import comparing, plots
+from evals import plots
 from evals.record_shapes import ExamRecord, Pair
+from feedback.measures import title
 from feedback.spending import in_words
 from feedback.tables import now
 from service.console.differences import word_diff
@@ -77,16 +78,21 @@ def style() -> str:
     return f"\n{colours}{(TEMPLATES / 'record.css').read_text(encoding='utf-8')}"
 
 
-@cache
-def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+def environment(templates: Path) -> Environment:
+    """For pages that need nothing else: what others wrote is text there, whatever is in it."""
+    return Environment(
+        loader=FileSystemLoader(templates),
         autoescape=True,
         finalize=_said,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@cache
+def _environment() -> Environment:
+    made = environment(TEMPLATES)
     made.filters |= {
         "num": number,
         "stake": in_words,
@@ -174,7 +180,7 @@ def _scatter(told: ExamRecord) -> Markup | None:
 
 
 def _unit(told: ExamRecord) -> str:
-    return comparing.title(told.statistics.paired_by)
+    return title(told.statistics.paired_by)
 
 
 def _losses(told: ExamRecord) -> list[Pair]:

@@ -25,6 +25,7 @@ from feedback import adapters, audit, cycles, decisions, judgements, promotions,
 from feedback.canonical import canonical
 from feedback.desk_tables import AuditEntry
 from feedback.exam_tables import Choice
+from feedback.measures import title
 from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import Assistant, Cycle, CycleState, Decision, Promotion
 
@@ -80,7 +81,7 @@ def fingerprint(told: ExamRecord) -> str:
 
 def _guardrail(stored: dict[str, object]) -> Guardrail:
     known = {name: stored[name] for name in Guardrail.model_fields if name in stored}
-    return Guardrail.model_validate({"title": comparing.title(str(stored["metric"])), **known})
+    return Guardrail.model_validate({"title": title(str(stored["metric"])), **known})
 
 
 # Who did what about it

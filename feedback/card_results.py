@@ -11,12 +11,12 @@ from feedback import decisions, exams, forgetting
 from feedback.adapters import BASE
 from feedback.card_shape import Part, Section, Table
 from feedback.forgetting import By
+from feedback.measures import MUST_NOT_SAY_BROKEN, MUST_SAY_BROKEN, title
 from feedback.tables import Adapter, Assistant, Decision, EvalRun
 
-TITLES = {"chrf": "chrF", "mean_logprob": "log-probability", "votes": "share of votes"}
 RULES = {
-    "must_say_broken": "leaves out what it must say",
-    "must_not_say_broken": "says what it must not",
+    MUST_SAY_BROKEN: "leaves out what it must say",
+    MUST_NOT_SAY_BROKEN: "says what it must not",
 }
 
 
@@ -45,7 +45,7 @@ def _verdict(decision: Decision, opponent: str) -> str:
     if decision.gain is None:
         return f"{passed} {on}: nothing could be concluded from {decision.tickets} tickets."
     moved = "rises" if decision.gain > 0 else "falls" if decision.gain < 0 else "does not move"
-    what = TITLES.get(decision.metric, decision.metric)
+    what = title(decision.metric)
     return (
         f"{passed} {on}: {what} {moved} by {abs(decision.gain):.3g} on average ({_interval(decision)}) "
         f"on {decision.tickets} held-out tickets.{_vetoes(decision)}"
@@ -76,7 +76,7 @@ def _sealed(decision: Decision | None) -> list[Part]:
 def _guardrails(decision: Decision) -> list[Part]:
     rows = [
         (
-            TITLES.get(each["metric"], each["metric"]),
+            title(each["metric"]),
             _figure(each["candidate"]),
             _figure(each["live"]),
             _figure(each["margin"]),

@@ -104,3 +104,14 @@ GUARDING = tuple(
     metric for metric, measure in MEASURES.items() if measure.more_is_better is not None
 )
 """What a guardrail may be about: of the others nobody can say which way is worse."""
+
+
+def title(metric: str) -> str:
+    """A metric as it stands in a table; one that is gone, of an old decision, in its own words."""
+    if metric in MEASURES:
+        return MEASURES[metric].title
+    return (
+        DECIDING[metric].title.removeprefix("the ")
+        if metric in DECIDING
+        else metric.replace("_", " ")
+    )

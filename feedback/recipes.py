@@ -10,16 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from feedback.errors import Invalid
-from feedback.settings import Rank
+from feedback.settings import Rank, between_commas, names_in
 from feedback.tables import Assistant
-
-
-def _split(value: object) -> object:
-    """A form and a command line give names between commas."""
-    if not isinstance(value, str):
-        return value
-    return [name.strip() for name in value.split(",") if name.strip()]
-
 
 Epochs = Annotated[float | None, Field(gt=0)]
 LearningRate = Annotated[float | None, Field(gt=0)]
@@ -32,7 +24,9 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     stages: Annotated[
-        list[Literal["sft", "dpo", "kto"]] | None, BeforeValidator(_split), Field(min_length=1)
+        list[Literal["sft", "dpo", "kto"]] | None,
+        BeforeValidator(between_commas),
+        Field(min_length=1),
     ] = Field(None, description="What an adapter goes through, in this order.")
     start: Literal["base", "live"] | None = Field(
         None, description="What a cycle trains on from: the base model or the live adapter."
@@ -78,7 +72,7 @@ class Recipe(BaseModel):
     @property
     def modules(self) -> list[str]:
         """The names in lora_modules, if it says any."""
-        return [name.strip() for name in (self.lora_modules or "").split(",") if name.strip()]
+        return names_in(self.lora_modules or "")
 
 
 def check_recipe(given: Mapping[str, Any]) -> Recipe:

@@ -25,6 +25,16 @@ def _number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
+def names_in(text: str) -> list[str]:
+    """The names between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def between_commas(value: object) -> object:
+    """The environment, a form and a command line give lists as text; anything else stays as it is."""
+    return names_in(value) if isinstance(value, str) else value
+
+
 Rank = Annotated[Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)]
 """A LoRA rank that vLLM knows."""
 
@@ -87,7 +97,8 @@ _HIDDEN = (
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "set" if value.get_secret_value() else "not set"
-    text = json.dumps(value) if isinstance(value, list | tuple) else str(value)
+    text = ",".join(value) if isinstance(value, tuple) else str(value)
+    text = json.dumps(value) if isinstance(value, list) else text
     for pattern, instead in _HIDDEN:
         text = pattern.sub(instead, text)
     return text

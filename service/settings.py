@@ -6,9 +6,10 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from feedback.base_model import EMBEDDED
 from feedback.settings import PackageSettings, Rank
 
-EMBEDDED_MODEL = "embedded"
+EMBEDDED_MODEL = EMBEDDED
 
 
 class ServiceSettings(PackageSettings):

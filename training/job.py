@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from training.settings import StageName as StageName  # trainers and their callers find it here, too
-from training.settings import Tracker, TrainingSettings
+from training.settings import StageName, Tracker, TrainingSettings
 
 JOB = "job.json"
 PROGRESS = "progress.jsonl"

@@ -13,18 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session
-
 from evals.run import examine
 from feedback import (
     adapters,
     cycles,
     datasets,
-    decisions,
     exports,
     freezing,
     holds,
-    promotions,
     redactions,
     reliability,
     signal,
@@ -37,41 +33,29 @@ from feedback.freezing import Frozen
 from feedback.holding_out import hold_out
 from feedback.redact_ahead import redact_ahead
 from feedback.settings import feedback_settings
-from feedback.swap_tables import PromotionRequest, RequestState
 from feedback.tables import (
     Adapter,
     Assistant,
     Cycle,
     CycleState,
     DatasetKind,
-    Promotion,
     StageState,
 )
 from service.engine.embedded_model import base_model
 from service.hot_swap import asking_engines
 from service.probe import ProbeFailed
 from service.settings import service_settings
-from training import fits, starting
+from training import fits, promoting, starting
 from training.in_force import overridden, settings_of
-from training.job import (
-    ADAPTER,
-    MODULES,
-    PROGRESS,
-    RESULT,
-    StageName,
-    job_for,
-    read_json,
-    write_job,
-)
+from training.job import ADAPTER, MODULES, PROGRESS, RESULT, job_for, read_json, write_job
 from training.lease import Lease, LeaseLost, StopRequested
 from training.naming import name_topics
 from training.progress import Curves, Progress
-from training.settings import TrainingSettings
+from training.settings import StageName, TrainingSettings
 from training.supervise import TrainingStopped, last_lines, supervise
 
 log = logging.getLogger(__name__)
 
-POLICY = "policy: automatic promotion"
 SCHEDULE = "schedule"
 REPORT_SECONDS = 0.5
 """Progress is written at most this often."""
@@ -106,7 +90,7 @@ class Turn:
         if frozen["too_few"]:
             return CycleState.NOT_ENOUGH, frozen["too_few"]
         self._settings = overridden(self._common, frozen.get("recipe", {}))  # as it was then
-        start = starting.folder_of(frozen["start"])
+        start = starting.folder_of(frozen.get("start"))
         for stage in frozen["stages"]:
             self._stage(stage, partial(self._train, stage, frozen, start))
             start = self._folder / stage / ADAPTER
@@ -117,18 +101,16 @@ class Turn:
         sealed = self._stage("sealed_exam", lambda report: self._sealed_exam(adapter, report))
         if not sealed["promote"]:
             return CycleState.REFUSED, " ".join(sealed["reasons"])
-        if not self._promotes_by_itself():
+        if not promoting.is_on(self._assistant):
             return CycleState.AWAITING, f"{adapter} passed; an operator may promote it."
-        promoted = self._stage("promote", lambda _: self._promote(adapter, exam["decision"]))
+        promoted = self._stage(
+            "promote",
+            lambda _: promoting.promote(self._assistant, self._lease, adapter, exam["decision"]),
+        )
         if promoted.get("left_to_people"):
             return CycleState.AWAITING, promoted["reason"]
         state = CycleState.PROMOTED if promoted["promoted"] else CycleState.REFUSED
         return state, promoted["reason"]
-
-    def _promotes_by_itself(self) -> bool:
-        """As it is set now, not as it was when the cycle began hours ago."""
-        with reading() as session:
-            return session.get_one(Assistant, self._assistant.id).auto_promote
 
     def _stage(self, name: str, work: Callable[[Report], Result]) -> Result:
         """A stage's result: from the database when it is done already, else by doing it."""
@@ -307,7 +289,9 @@ class Turn:
                 },
                 versions=results[stages[-1]].get("versions", {}),
                 cycle_id=self._cycle.id,
-                goes_on_from=adapters.get(session, frozen["start"]) if frozen["start"] else None,
+                goes_on_from=adapters.get(session, start)
+                if (start := frozen.get("start"))
+                else None,
             )
             return {"adapter": adapter.name, "digest": adapter.digest}
 
@@ -364,73 +348,6 @@ class Turn:
             if not decision.promote:
                 await swaps.drop(candidate)
             return decision
-
-    def _promote(self, adapter_name: str, decision_id: str) -> Result:
-        """Ask for it, and see it through both phases; the engines have the last word."""
-        with writing() as session:
-            adapter = adapters.get(session, adapter_name)
-            reason = " ".join(decisions.get(session, decision_id).reasons)
-            adapters.lock(session, self._assistant)
-            live = adapters.live(session, self._assistant)
-            if (
-                live is not None and live.adapter_id == adapter.id
-            ):  # a crash lay between row and result
-                return {"adapter": adapter_name, "promoted": True, "reason": reason}
-            asked = promotions.waiting(session, self._assistant)
-            if asked is None or asked.adapter_id != adapter.id:
-                if changed := self._changed_since(session, decision_id, live, asked):
-                    return {"adapter": adapter_name, "left_to_people": True, "reason": changed}
-                topics = (
-                    live.except_topics if live else ()
-                )  # what people left elsewhere stays there
-                asked = promotions.request(
-                    session,
-                    self._assistant,
-                    adapter,
-                    POLICY,
-                    reason,
-                    decision_id,
-                    except_topics=topics,
-                )
-        ended = asyncio.run(self._see_through(asked.id))
-        promoted = ended.state == RequestState.DONE
-        why = reason if promoted else f"It did not go live: {ended.outcome}"
-        return {"adapter": adapter_name, "promoted": promoted, "reason": why}
-
-    def _changed_since(
-        self,
-        session: Session,
-        decision_id: str,
-        live: Promotion | None,
-        asked: PromotionRequest | None,
-    ) -> str:
-        """Why a policy may not promote what an exam has passed; empty where it may.
-
-        The candidate was found better than what was live then, and what people ask for comes first.
-        """
-        _, theirs = decisions.runs_of(session, decisions.get(session, decision_id))
-        if asked is not None:
-            return (
-                f"It passed, but {asked.requested_by} has asked for another promotion meanwhile: "
-                "an operator may promote it."
-            )
-        if (live.adapter_id if live else None) != theirs.adapter_id:
-            return (
-                "It passed, but against what is live no longer: let it sit an exam against what is "
-                "(`understudy evals compare`); an operator may promote it."
-            )
-        return ""
-
-    async def _see_through(self, request_id: str) -> PromotionRequest:
-        async with asking_engines(database(), service_settings()) as swaps:
-            while True:
-                self._lease.check()
-                await swaps.look()
-                with reading() as session:
-                    asked = promotions.get(session, request_id)
-                if asked.state != RequestState.WAITING:
-                    return asked
-                await asyncio.sleep(service_settings().swap_poll_seconds)
 
 
 def _drawn(curves: Curves) -> Result:

@@ -1,6 +1,6 @@
 """A frozen dataset as token rows, exactly as the engine will render them, and their order.
 
-Only the answer's tokens teach. Shared by both trainers; knows no model.
+Only the answer's tokens teach. Shared by the trainers; knows no model.
 """
 
 import hashlib

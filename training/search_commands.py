@@ -20,9 +20,8 @@ from service.engine.embedded_model import base_model
 from service.settings import service_settings
 from training import fits, search_files, starting
 from training.in_force import settings_of
-from training.job import StageName
 from training.search_files import PAGE, Spec
-from training.settings import TrainingSettings, training_settings
+from training.settings import StageName, TrainingSettings, training_settings
 
 if TYPE_CHECKING:
     from training.searching import News

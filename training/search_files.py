@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from feedback.errors import Conflict, Invalid
 from training.in_force import overridden
-from training.job import StageName, read_json, write_json
-from training.settings import TrainingSettings
+from training.job import read_json, write_json
+from training.settings import StageName, TrainingSettings
 
 SPEC = "search.json"
 STUDY = "study.jsonl"

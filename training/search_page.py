@@ -4,10 +4,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
-from evals.page import NONE, number, policy, style
+from evals.page import NONE, environment, number, policy, style
 from training import search_plots
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,13 +37,7 @@ def html(told: dict[str, Any]) -> str:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = environment(TEMPLATES)
     made.filters |= {
         "num": number,
         "loss": lambda value: NONE if value is None else f"{value:.4f}",

@@ -7,9 +7,8 @@ from typing import Any, get_args
 import optuna
 
 from feedback.settings import Rank
-from training.job import StageName
 from training.search_files import Space, Span, Spec
-from training.settings import TrainingSettings
+from training.settings import StageName, TrainingSettings
 
 RATE_TIMES: dict[StageName, float] = {"sft": 4.0, "dpo": 10.0, "kto": 10.0}
 """A learning rate is looked for from so many times less to so many times more. SFT's are known better."""

@@ -12,19 +12,10 @@ import optuna
 
 from feedback.settings import feedback_settings
 from training import starting
-from training.job import (
-    ADAPTER,
-    CHECKPOINTS,
-    MODULES,
-    PROGRESS,
-    Job,
-    StageName,
-    job_for,
-    write_job,
-)
+from training.job import ADAPTER, CHECKPOINTS, MODULES, PROGRESS, Job, job_for, write_job
 from training.progress import Progress, ProgressReader
 from training.search_files import Spec
-from training.settings import TrainingSettings
+from training.settings import StageName, TrainingSettings
 from training.supervise import supervise
 
 TENTHS = 10

@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 
 from feedback.errors import UnderstudyError
 from training import search_report, search_space, search_study, search_trial
-from training.job import StageName
 from training.progress import Progress
 from training.search_files import TRIALS, Clock, Spec, held
+from training.settings import StageName
 from training.supervise import TrainingFailed, TrainingStopped
 
 FAILED_IN_A_ROW = 3

@@ -6,17 +6,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from feedback.settings import PackageSettings, Rank
+from feedback.settings import PackageSettings, Rank, between_commas, names_in
 
 StageName = Literal["sft", "dpo", "kto"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
-
-
-def _split(value: object) -> object:
-    """The environment holds names between commas."""
-    if not isinstance(value, str):
-        return value
-    return [name.strip() for name in value.split(",") if name.strip()]
 
 
 class TrainingSettings(PackageSettings):
@@ -74,7 +67,7 @@ class TrainingSettings(PackageSettings):
         ge=0,
         description="How long one such correction waits at most while the engines answer customers.",
     )
-    stages: Annotated[tuple[StageName, ...], NoDecode, BeforeValidator(_split)] = Field(
+    stages: Annotated[tuple[StageName, ...], NoDecode, BeforeValidator(between_commas)] = Field(
         ("sft", "dpo"),
         min_length=1,
         description="What an adapter goes through, in this order: sft learns the answers people would have "
@@ -122,7 +115,7 @@ class TrainingSettings(PackageSettings):
         description="After so many checkpoints in a row without a lower loss on the validation rows a stage "
         "ends, and the adapter with the lowest is kept. 0: never.",
     )
-    report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(_split)] = Field(
+    report_to: Annotated[tuple[Tracker, ...], NoDecode, BeforeValidator(between_commas)] = Field(
         (),
         description="Where training's figures go besides, by TRL's own reporting: tensorboard (files in the "
         "run folder), mlflow, wandb. Each has to be installed and set up in its own way.",
@@ -160,7 +153,7 @@ class TrainingSettings(PackageSettings):
     @property
     def modules(self) -> list[str]:
         """The names in lora_modules."""
-        return [name.strip() for name in self.lora_modules.split(",") if name.strip()]
+        return names_in(self.lora_modules)
 
 
 @cache

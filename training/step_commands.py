@@ -21,9 +21,9 @@ from service.engine.embedded_model import base_model
 from service.settings import service_settings
 from training import fits
 from training.in_force import settings_of
-from training.job import ADAPTER, JOB, MODULES, RESULT, StageName, job_for, read_json, write_job
+from training.job import ADAPTER, JOB, MODULES, RESULT, job_for, read_json, write_job
 from training.progress import Progress
-from training.settings import training_settings
+from training.settings import StageName, training_settings
 from training.supervise import supervise
 
 console = Console()

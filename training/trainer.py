@@ -27,6 +27,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feedback.adapter_folder import CONFIG, PROBE, ProbeCase
+from feedback.settings import names_in
 from training import canary
 from training import job as files
 from training.cheap_head import NOT_COMPUTED, cheap_head
@@ -69,7 +70,7 @@ def new_adapter(job: Job) -> peft.LoraConfig | None:
         return None
     modules: str | list[str] = job.lora_modules
     if job.lora_modules != "all-linear":
-        modules = [name.strip() for name in job.lora_modules.split(",")]
+        modules = names_in(job.lora_modules)
     return peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=job.lora_rank,
@@ -291,7 +292,6 @@ def main(build: Build) -> None:
 def _outcome(folder: Path, build: Build, stop: StopSignal) -> int:
     if (folder / files.RESULT).exists():
         return files.DONE
-
     (folder / files.ERROR).unlink(missing_ok=True)
     try:
         with ProgressWriter(folder / files.PROGRESS) as progress:

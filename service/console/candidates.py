@@ -34,7 +34,7 @@ from feedback.desk_tables import RecheckState
 from feedback.errors import Conflict, NotFound
 from feedback.exams import Answered
 from feedback.judgements import Tally
-from feedback.measures import DECIDING
+from feedback.measures import DECIDING, MUST_NOT_SAY_BROKEN, MUST_SAY_BROKEN
 from feedback.tables import Adapter, Cycle, CycleState, Decision, Promotion, Ticket
 from service.console import charts, forms
 from service.console.charts import Bar
@@ -54,7 +54,7 @@ Order = Literal["worse", "better"]
 PAGE = 20
 LOST = 50
 """So many lost corrections are listed, the newest."""
-RULES = ("must_say_broken", "must_not_say_broken")
+RULES = (MUST_SAY_BROKEN, MUST_NOT_SAY_BROKEN)
 
 
 @dataclass(frozen=True)

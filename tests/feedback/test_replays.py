@@ -14,6 +14,7 @@ from feedback import (
     adapters,
     erasure,
     freezing,
+    replay_draws,
     replays,
     retention,
     standing,
@@ -70,7 +71,7 @@ def answer_all(session: Session, replay: Replay) -> Replay:
 def test_every_topic_has_a_seat_while_there_are_seats_and_none_more_than_it_has_answers(
     counts: dict[str, int], most: int
 ) -> None:
-    found = replays.seats(counts, most)
+    found = replay_draws.seats(counts, most)
     assert sum(found.values()) == min(most, sum(counts.values()))
     assert all(found[topic] <= count for topic, count in counts.items())
     present = [topic for topic, count in counts.items() if count]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from feedback.swap_tables import RequestState
 from feedback.tables import Adapter, Ticket
 from tests.conftest import forget_settings
 from tests.stand_in_engine import build_adapter
-from training import loop
+from training import promoting
 from training.lease import Lease
 from training.loop import Turn
 from training.settings import TrainingSettings
@@ -52,9 +53,14 @@ class Shop:
                 session, self.assistant, adapter, "olga", "It is good.", except_topics=list(topics)
             )
 
+    def lease(self) -> Lease:
+        return Lease(self.cycle.id, "test", 60, threading.Event())
+
+    def ask(self) -> dict[str, Any]:
+        return promoting.promote(self.assistant, self.lease(), self.new.name, self.decision.id)
+
     def turn(self) -> Turn:
-        lease = Lease(self.cycle.id, "test", 60, threading.Event())
-        return Turn(self.cycle, lease, TrainingSettings())
+        return Turn(self.cycle, self.lease(), TrainingSettings())
 
     def asked(self) -> list[tuple[str | None, str, list[str]]]:
         with reading() as session:
@@ -77,35 +83,35 @@ def see_through(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which requests the loop would see through; no engine runs here."""
     seen: list[str] = []
 
-    async def done(self: Turn, request_id: str) -> object:
+    async def done(request_id: str, lease: Lease) -> object:
         seen.append(request_id)
         with reading() as session:
             row = promotions.get(session, request_id)
         row.state = RequestState.DONE
         return row
 
-    monkeypatch.setattr(Turn, "_see_through", done)
+    monkeypatch.setattr(promoting, "_see_through", done)
     return seen
 
 
 def test_it_asks_for_what_passed(shop: Shop, see_through: list[str]) -> None:
-    found = shop.turn()._promote(shop.new.name, shop.decision.id)
+    found = shop.ask()
     assert found["promoted"] and len(see_through) == 1
-    assert shop.asked()[0] == (shop.new.id, loop.POLICY, [])
+    assert shop.asked()[0] == (shop.new.id, promoting.POLICY, [])
 
 
 def test_what_was_left_with_another_adapter_stays_there(shop: Shop, see_through: list[str]) -> None:
     shop.promote(shop.other)
     shop.promote(shop.old, "refunds")
-    assert shop.turn()._promote(shop.new.name, shop.decision.id)["promoted"]
-    assert shop.asked()[0] == (shop.new.id, loop.POLICY, ["refunds"])
+    assert shop.ask()["promoted"]
+    assert shop.asked()[0] == (shop.new.id, promoting.POLICY, ["refunds"])
 
 
 def test_it_leaves_to_people_what_was_examined_against_what_is_live_no_longer(
     shop: Shop, see_through: list[str]
 ) -> None:
     shop.promote(shop.other)
-    found = shop.turn()._promote(shop.new.name, shop.decision.id)
+    found = shop.ask()
     assert found["left_to_people"] and "against what is live no longer" in found["reason"]
     assert see_through == [] and shop.asked() == []
 
@@ -115,17 +121,16 @@ def test_it_withdraws_nothing_that_people_have_asked_for(
 ) -> None:
     with writing() as session:
         promotions.request_rollback(session, shop.assistant, "olga", "It tells wrong prices.")
-    found = shop.turn()._promote(shop.new.name, shop.decision.id)
+    found = shop.ask()
     assert "olga has asked for another promotion" in found["reason"]
     assert see_through == [] and len(shop.asked()) == 1
 
 
 def test_whether_it_promotes_by_itself_is_asked_when_it_comes_to_it(shop: Shop) -> None:
-    turn = shop.turn()
-    assert turn._promotes_by_itself()
+    assert promoting.is_on(shop.assistant)
     with writing() as session:
         assistants.change(session, shop.assistant, auto_promote=False)
-    assert not turn._promotes_by_itself()
+    assert not promoting.is_on(shop.assistant)
 
 
 @pytest.mark.parametrize(

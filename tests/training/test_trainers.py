@@ -31,7 +31,6 @@ from training.job import (
     RESULT,
     STOPPED,
     Job,
-    StageName,
     is_complete,
     job_for,
     micro_batch,
@@ -44,7 +43,7 @@ from training.job import (
 from training.progress import Progress, ProgressWriter
 from training.reporter import Reporter, StopSignal
 from training.rows import ByLength, Refused, read_rows
-from training.settings import TrainingSettings
+from training.settings import StageName, TrainingSettings
 from training.supervise import TrainingStopped, supervise
 from training.trainer import Build, _outcome
 
