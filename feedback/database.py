@@ -6,7 +6,7 @@ One transaction per request, command or stage, opened and closed at the edge wit
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sqlmodel import Session, create_engine
 
 from feedback.errors import UnderstudyError
 from feedback.settings import feedback_settings
+from feedback.turns import Turns
 
 
 def connect(url: str, busy_timeout_seconds: float = 10.0, connections: int = 15) -> Engine:
@@ -44,7 +45,10 @@ def _sqlite(url: str, busy_timeout_seconds: float) -> Engine:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     # An error that quoted what was to be stored would carry customers' words into logs and rows.
     engine = create_engine(
-        url, connect_args={"timeout": busy_timeout_seconds}, hide_parameters=True
+        url,
+        connect_args={"timeout": busy_timeout_seconds},
+        execution_options={"turns": Turns(), "busy_timeout_seconds": busy_timeout_seconds},
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")
@@ -81,8 +85,16 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
 def writing(engine: Engine | None = None) -> Iterator[Session]:
     """A transaction that is committed when the block ends and undone when it raises."""
     bound = (engine or database()).execution_options(writing=True)
-    with Session(bound, expire_on_commit=False) as session, session.begin():
+    with _turn(bound), Session(bound, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def _turn(engine: Engine) -> AbstractContextManager[bool]:
+    """This process's writers of an SQLite database in the order they came. Then SQLite has the word:
+    other processes write, too, and whoever waited too long here is refused there."""
+    options = engine.get_execution_options()
+    turns: Turns | None = options.get("turns")
+    return turns.turn(options["busy_timeout_seconds"]) if turns else nullcontext(True)
 
 
 def _alembic(engine: Engine) -> Config:

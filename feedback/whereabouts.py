@@ -78,7 +78,7 @@ COLUMNS: dict[str, dict[Fate, tuple[str, ...]]] = {
     },
     "stage": {
         Fate.SCRUBBED: ("log_tail", "result", "error"),
-        Fate.CODE: ("name", "state", "curve"),
+        Fate.CODE: ("name", "state", "curve", "more_curves", "figures"),
     },
     "promotion": {
         Fate.SCRUBBED: ("reason",),

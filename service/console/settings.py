@@ -1,6 +1,5 @@
 """Settings: every value of every process and where it comes from; the assistant's own, with forms."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -271,13 +270,8 @@ def _trained_with(reports: list[ProcessReport]) -> dict[str, str]:
     """The loop's own settings of training, by name, as it reported them last; none: no loop has yet."""
     for report in reports:
         if values := report.settings.get("training"):
-            return {name: _in_a_field(one["value"]) for name, one in values.items()}
+            return {name: one["value"] for name, one in values.items()}
     return {}
-
-
-def _in_a_field(value: str) -> str:
-    """A reported list as people type one."""
-    return ", ".join(json.loads(value)) if value.startswith("[") else value
 
 
 def _named(line: str) -> tuple[str, str]:

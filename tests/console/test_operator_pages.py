@@ -136,7 +136,7 @@ def test_a_recipe_is_set_beside_what_the_loop_reported(olga: httpx.Client, shop:
     )
     with loop:
         shown = olga.get("/console/shop/settings").text
-    assert 'placeholder="7.5"' in shown and 'placeholder="sft, dpo"' in shown
+    assert 'placeholder="7.5"' in shown and 'placeholder="sft,dpo"' in shown
     sent = {"stages": "sft, kto", "lora_rank": "8", "sft_epochs": " ", "start": ""}
     assert "Saved." in olga.post("/console/shop/settings/recipe", data=sent).text
     with reading(shop.database) as session:
