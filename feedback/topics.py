@@ -1,14 +1,15 @@
 """What a request is about: the question put to the model, and the topics of an assistant as it reads them.
 
 The question is rendered here alone, for asking (service/topics.py) and for teaching (lessons.py). The
-topics are not listed in it: the engine lets the model write nothing else (docs/operators.md).
+topics are not listed in it: the engine lets the model write nothing else (docs/operators.md). No tables
+here: the trainers read this, too.
 """
 
 from collections.abc import Iterable
 
 from feedback.errors import Invalid
-from feedback.transcript import ModelMessages
 
+Turns = list[dict[str, str]]
 QUESTION = "Name the topic of the customer's request."
 BOT = "bot"
 """What stands in `Conversation.topic_by` where the model named the topic."""
@@ -16,7 +17,7 @@ TOPIC = "topic"
 """What stands in `DatasetItem.edit` of a row that teaches a topic."""
 
 
-def render_topic_question(turns: ModelMessages, max_chars: int) -> ModelMessages:
+def render_topic_question(turns: Turns, max_chars: int) -> Turns:
     """What the model is asked about a conversation: what the customer said, at most `max_chars` of it.
 
     Of more, the newest is kept. Raises Invalid where the customer said nothing.

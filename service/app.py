@@ -132,10 +132,9 @@ def create_app(
     app.state.newcomers = Throttle(
         settings.visitors_per_minute, "new visitors", "SERVICE_VISITORS_PER_MINUTE"
     )
-    for door in DOORS:
-        app.include_router(door.router)
-    for more in more_doors:
-        app.include_router(more)
+    # Their routes are whole as they are: `include_router` would analyse all of them anew, in half a second.
+    for router in (*(door.router for door in DOORS), *more_doors):
+        app.router.routes.extend(router.routes)
     console.add_to(app)
     app.add_api_route("/health", health, tags=["health"], summary="Is the process alive?")
     app.add_api_route(

@@ -21,6 +21,7 @@ TORCH_FILES = {
     "training/reporter.py",
     "training/rows.py",
     "training/cheap_head.py",
+    "training/prefix_tree.py",
     "training/canary.py",
     "training/probing.py",
     "training/measuring.py",
@@ -100,6 +101,33 @@ def test_only_the_trainers_and_the_engine_know_torch(path: Path) -> None:
         f"{name_of(path)}, line {line}: {name}"
         for line, package, name in imported(path)
         if package in TORCH and name_of(path) not in TORCH_FILES
+    ]
+    assert wrong == []
+
+
+def read_with(path: Path) -> set[Path]:
+    """A file, and all of ours that importing it reads."""
+    found, left = set[Path](), [path]
+    while left:
+        path = left.pop()
+        found.add(path)
+        for _, package, name in imported(path):
+            whole = ROOT / f"{name.replace('.', '/')}.py"
+            holder = ROOT / f"{name.rpartition('.')[0].replace('.', '/')}.py"
+            if package in OURS:
+                left += [each for each in (whole, holder) if each.exists() and each not in found]
+    return found
+
+
+@pytest.mark.parametrize("stage", ["sft", "dpo", "kto"])
+def test_a_trainer_knows_no_database(stage: str) -> None:
+    read = read_with(ROOT / "training" / f"{stage}.py")
+    assert ROOT / "training" / "rows.py" in read
+    wrong = [
+        f"{name_of(path)}, line {line}: {name}"
+        for path in sorted(read)
+        for line, package, name in imported(path)
+        if package in {"sqlalchemy", "sqlmodel"}
     ]
     assert wrong == []
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import DynamicCache
 from trl.trainer.utils import FusedCausalLMOutput
+
+from training.prefix_tree import attending_by_tree, can_be_a_tree, prefix_tree
 
 NOT_COMPUTED = ("entropy", "logits/chosen", "logits/rejected")
 """TRL's statistics over the whole vocabulary, which the cheap head leaves out."""
@@ -20,8 +21,8 @@ def cheap_head(model: Any) -> None:
 
     TRL's own multiplies every position by the vocabulary and takes entropy and mean logits there; on a
     GPU its kernel skips unlabelled positions, so there, and for heads that scale or cap their logits, it
-    stays. Here the head sees labelled positions only, and the tokens all rows begin with (the system
-    prompt) go through the body once per batch instead of once per row.
+    stays. Here the head sees labelled positions only, and the body what rows begin with in common once
+    (prefix_tree.py).
     """
     base = model.get_base_model()
     config = base.config.get_text_config()
@@ -37,9 +38,10 @@ def cheap_head(model: Any) -> None:
     ) -> Any:
         if not fused_lm_head:
             return plain_forward(*args, labels=labels, **inputs)
-        hidden, labels = _hidden_states(self, labels=labels, **inputs)
+        hidden = _hidden_states(self, labels=labels, **inputs)
+        labels = labels[:, 1:]
         mask = labels != -100
-        logits = self.get_output_embeddings()(hidden[mask]).float()
+        logits = self.get_output_embeddings()(hidden).float()
         wanted = labels[mask]
         log_probs = -cross_entropy(logits, wanted, reduction="none")
         zeros = log_probs.new_zeros(mask.shape)
@@ -56,30 +58,23 @@ def cheap_head(model: Any) -> None:
 
 def _hidden_states(
     model: Any, *, input_ids: Any, attention_mask: Any, labels: Any, **_: Any
-) -> tuple[Any, Any]:
-    """The body's output at all positions that predict a label, with the labels they predict."""
-    shared = _shared_prefix(input_ids, labels)
-    if shared == 0:
+) -> Any:
+    """The body's output where a label is predicted: labels x size, row after row."""
+    predicts = labels[:, 1:] != -100
+    if not can_be_a_tree(model):
         body = model.base_model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-        return body.last_hidden_state[:, :-1], labels[:, 1:]
-    cache = DynamicCache(config=model.config)
-    model.base_model(input_ids=input_ids[:1, :shared], past_key_values=cache, use_cache=True)
-    cache.batch_repeat_interleave(len(input_ids))
-    body = model.base_model(
-        input_ids=input_ids[:, shared:],
-        attention_mask=attention_mask,
-        past_key_values=cache,
-        use_cache=True,
-    )
-    hidden = body.last_hidden_state[:, :-1]
-    # TRL wants a column per predicted token; nothing in the shared part predicts a label
-    return torch.nn.functional.pad(hidden, (0, 0, shared, 0)), labels[:, 1:]
-
-
-def _shared_prefix(input_ids: Any, labels: Any) -> int:
-    """How many tokens all rows begin with, short of the one that predicts the first label."""
-    if len(input_ids) == 1:
-        return 0
-    differs = ((input_ids != input_ids[:1]) | (labels != -100)).any(dim=0)
-    until = int(differs.int().argmax()) if bool(differs.any()) else 0
-    return max(0, until - 1)
+        return body.last_hidden_state[:, :-1][predicts]
+    # What stands after the last token that predicts one has no part in the loss.
+    until = (predicts * torch.arange(1, labels.shape[1])).amax(dim=1, keepdim=True).clamp(min=1)
+    read = attention_mask.bool() & (torch.arange(labels.shape[1]) < until)
+    tree = prefix_tree([ids[kept].tolist() for ids, kept in zip(input_ids, read, strict=True)])
+    places = torch.zeros_like(input_ids)
+    places[read] = torch.tensor([place for row in tree.places for place in row])
+    with attending_by_tree(model):
+        body = model.base_model(
+            input_ids=tree.input_ids,
+            position_ids=tree.position_ids,
+            prefix_tree=tree,
+            use_cache=False,
+        )
+    return body.last_hidden_state[0, places[:, :-1][predicts]]

@@ -84,7 +84,7 @@ def add_to(app: FastAPI) -> None:
     app.mount("/console/lib", GZipMiddleware(htmx), name="lib")
     openid.add_to(app)
     for each in PAGES:
-        app.include_router(each.router)
+        app.router.routes.extend(each.router.routes)
 
 
 def show_error(request: Request, error: Exception, status: int) -> Response | None:

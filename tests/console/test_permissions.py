@@ -18,6 +18,7 @@ from tests.console.test_operator_pages import DESK
 from tests.service.conftest import Shop
 from tests.service.world import (
     PLACE,
+    Ids,
     World,
     filled,
     flat,
@@ -216,11 +217,11 @@ def path_of(name: str, assistant: str, ids: dict[str, str]) -> tuple[str, str]:
     return method, filled(whole, ids)
 
 
-def call(client: httpx.Client, name: str, assistant: str, ids: dict[str, str]) -> tuple[int, str]:
+def call(client: httpx.Client, name: str, assistant: str, ids: Ids) -> tuple[int, str]:
     """The page or act of an assistant, with these ids in its path and its form."""
     method, path = path_of(name, assistant, ids)
     more = {"data": filled(SENT[name], ids)} if name in SENT else {}
-    return status_and_text(client, method, path, **more)
+    return status_and_text(client, method, path, ids, **more)
 
 
 @pytest.fixture

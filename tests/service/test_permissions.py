@@ -16,6 +16,7 @@ from tests.service.conftest import Shop
 from tests.service.talk import ask, begin
 from tests.service.world import (
     PLACE,
+    Ids,
     World,
     filled,
     flat,
@@ -249,7 +250,7 @@ def client(shop: Shop) -> Iterator[httpx.Client]:
 
 
 def call(
-    client: httpx.Client, token: str, name: str, ids: dict[str, str], query: bool = False
+    client: httpx.Client, token: str, name: str, ids: Ids, query: bool = False
 ) -> tuple[int, str]:
     """The route called with these ids, in its path, its query and its body."""
     method, path = name.split(" ")
@@ -258,7 +259,7 @@ def call(
         more["params"] = {"assistant": ids["{assistant}"]}
     if name in SENT:
         more["json"] = filled(SENT[name], ids)
-    return status_and_text(client, method, filled(path, ids), **more)
+    return status_and_text(client, method, filled(path, ids), ids, **more)
 
 
 def test_every_route_is_in_the_table_and_states_the_roles_it_says(

@@ -40,9 +40,16 @@ def flat(found: Any) -> list[tuple[str, APIRoute]]:
     return pairs
 
 
+class Ids(dict[str, str]):
+    """Ids by their places in paths and bodies."""
+
+    spent = False
+    """Whether an act has got through with them, after which they may mean something else."""
+
+
 @dataclass
 class World:
-    """The shop after a cycle, with visitors of its site. `ids` makes fresh ids for a call."""
+    """The shop after a cycle, with visitors of its site. `ids` has real ids for a call."""
 
     shop: Shop
     trained: Trained = field(init=False)
@@ -52,6 +59,7 @@ class World:
     visitor_of_the_bakery: str = field(init=False)
     customer_id: str = field(init=False)
     made: int = 0
+    unspent: dict[str, Ids] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         teach(self.shop)
@@ -67,8 +75,13 @@ class World:
             _, self.other_visitor = visitors.welcome(session, secret, site, None, None)
             _, self.visitor_of_the_bakery = visitors.welcome(session, secret, theirs, None, None)
 
-    def ids(self, author: str) -> dict[str, str]:
-        """Real ids by their places in paths and bodies; what can be withdrawn is by `author`."""
+    def ids(self, author: str) -> Ids:
+        """Real ids, fresh ones once an act has spent the last; what can be withdrawn is by `author`."""
+        if author not in self.unspent or self.unspent[author].spent:
+            self.unspent[author] = Ids(self._fresh(author))
+        return self.unspent[author]
+
+    def _fresh(self, author: str) -> dict[str, str]:
         self.made += 1
         with writing(self.shop.database) as session:
             owner = assistants.get(session, "shop")
@@ -155,12 +168,14 @@ class World:
         }
 
 
-def made_up(real: dict[str, str]) -> dict[str, str]:
+def made_up(real: Ids) -> Ids:
     """For the same places ids that nothing has, of the same kind."""
-    return {
-        place: new_id() if len(value) == 26 and value.isalnum() else f"made-up-{value}"
-        for place, value in real.items()
-    }
+    return Ids(
+        {
+            place: new_id() if len(value) == 26 and value.isalnum() else f"made-up-{value}"
+            for place, value in real.items()
+        }
+    )
 
 
 def filled(value: Any, ids: dict[str, str]) -> Any:
@@ -189,9 +204,12 @@ def personal_key(shop: Shop, name: str, role: Role, assistant: str) -> str:
         return api_keys.create(session, "laptop", role, None, person)[1]
 
 
-def status_and_text(client: httpx.Client, method: str, path: str, **more: Any) -> tuple[int, str]:
+def status_and_text(
+    client: httpx.Client, method: str, path: str, ids: Ids, **more: Any
+) -> tuple[int, str]:
     """What a call gives; of a stream that may go on for ever only the status."""
     with client.stream(method, path, follow_redirects=False, **more) as response:
+        ids.spent |= method != "GET" and response.status_code < 400
         if "event-stream" in response.headers.get("content-type", ""):
             return response.status_code, ""
         response.read()

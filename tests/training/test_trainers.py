@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM
 from feedback.adapter_folder import FILES, file_hashes, read_probe
 from tests.training.tiny import SYSTEM, answer, question, tiny_model, write_rows
 from training import canary, dpo, kto, sft
-from training.cheap_head import _shared_prefix, cheap_head
+from training.cheap_head import cheap_head
 from training.job import (
     ADAPTER,
     CHECKPOINTS,
@@ -485,15 +485,6 @@ def test_the_cheap_head_gives_trls_own_loss(
         found[head] = (loss.detach(), grads)
     torch.testing.assert_close(found["trl"], found["cheap"], atol=1e-5, rtol=1e-4)
     assert max(grad.abs().max() for grad in found["cheap"][1]) > 0
-
-
-def test_the_shared_prefix_ends_before_the_first_label() -> None:
-    ids = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]])
-    labels = torch.tensor([[-100, -100, -100, 4, 5], [-100, -100, -100, 4, 6]])
-    assert _shared_prefix(ids, labels) == 2  # token 2 predicts the first label
-    assert _shared_prefix(ids, torch.full_like(ids, -100)) == 3
-    assert _shared_prefix(ids.flip(1), torch.full_like(ids, -100)) == 0
-    assert _shared_prefix(ids[:1], labels[:1]) == 0
 
 
 def test_batches_are_of_like_length_and_differ_by_epoch() -> None:
