@@ -15,6 +15,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 from benchmarks.training_speed import BATCH, RATE, SEED
 from training import dpo, sft
 from training.cheap_head import cheap_head
+from training.cheap_lora import cheap_lora
 from training.job import Job, job_for
 from training.rows import length, read_rows
 from training.settings import StageName, TrainingSettings
@@ -38,6 +39,7 @@ def ours(stage: StageName, dataset: Path, model: str, folder: Path) -> Any:
         job_of(stage, dataset, model), folder, tokenizer
     )
     cheap_head(trainer.model)
+    cheap_lora(trainer.model)
     return trainer
 
 

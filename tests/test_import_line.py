@@ -21,6 +21,7 @@ TORCH_FILES = {
     "training/reporter.py",
     "training/rows.py",
     "training/cheap_head.py",
+    "training/cheap_lora.py",
     "training/prefix_tree.py",
     "training/canary.py",
     "training/probing.py",

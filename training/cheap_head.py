@@ -25,11 +25,7 @@ def cheap_head(model: Any) -> None:
     (prefix_tree.py).
     """
     base = model.get_base_model()
-    config = base.config.get_text_config()
-    special = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier")
-    if base.device.type != "cpu" or any(
-        getattr(config, name, None) is not None for name in (*special, "logits_scaling")
-    ):
+    if not _can_be_cheap(base):
         return
     plain_forward = base.forward
 
@@ -54,6 +50,19 @@ def cheap_head(model: Any) -> None:
         )
 
     base.forward = types.MethodType(forward, base)
+
+
+def _can_be_cheap(base: Any) -> bool:
+    config = base.config.get_text_config()
+    special = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier")
+    return base.device.type == "cpu" and all(
+        getattr(config, name, None) is None for name in (*special, "logits_scaling")
+    )
+
+
+def becomes_a_tree(base: Any) -> bool:
+    """Whether batches of this model will be computed as trees."""
+    return _can_be_cheap(base) and can_be_a_tree(base)
 
 
 def _hidden_states(

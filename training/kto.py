@@ -19,6 +19,8 @@ from training.trainer import Shared, common_arguments, load_model, main, new_ada
 class Trainer(Shared, KTOTrainer):
     """TRL's, on our rows."""
 
+    by_talk = False  # its neighbours' answers are what KTO compares a row's prompt with
+
 
 class Mismatched(DataCollatorForUnpairedPreference):
     """TRL's, with the pairs by which KTO measures how far the model has drifted: each prompt with the answer

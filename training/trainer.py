@@ -30,7 +30,8 @@ from feedback.adapter_folder import CONFIG, PROBE, ProbeCase
 from feedback.settings import names_in
 from training import canary
 from training import job as files
-from training.cheap_head import NOT_COMPUTED, cheap_head
+from training.cheap_head import NOT_COMPUTED, becomes_a_tree, cheap_head
+from training.cheap_lora import cheap_lora
 from training.job import Job
 from training.measuring import answer_losses
 from training.probing import probe
@@ -43,7 +44,7 @@ from training.reporter import (
     tokens_in,
     why_early,
 )
-from training.rows import ByLength, Refused, Rows, length
+from training.rows import ByLength, ByTalk, Refused, Rows, length, prompt_of
 
 PR_SET_PDEATHSIG = 1
 
@@ -139,13 +140,18 @@ class Shared:
     args: Any
     model: Any
     train_dataset: Any
+    by_talk = True
+    """Whether rows of one talk may be learned side by side."""
     _metrics: Any
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> ByLength:
-        lengths = [length(row) for row in train_dataset or self.train_dataset]
+    def _get_train_sampler(self, train_dataset: Any = None) -> ByLength | ByTalk:
+        rows = train_dataset or self.train_dataset
+        if self.by_talk and becomes_a_tree(self.model.get_base_model()):
+            return ByTalk([prompt_of(row) for row in rows], self.args.seed)
+        lengths = [length(row) for row in rows]
         batch = self.args.per_device_train_batch_size * self.args.gradient_accumulation_steps
         return ByLength(lengths, batch, self.args.seed)
 
@@ -227,6 +233,7 @@ def run(job: Job, folder: Path, build: Build, stop: StopSignal, progress: Progre
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     trainer, rows = build(job, folder, tokenizer)
     cheap_head(trainer.model)
+    cheap_lora(trainer.model)
     trainer.add_callback(Reporter(progress, stop))
     if trainer.args.load_best_model_at_end:
         trainer.add_callback(transformers.EarlyStoppingCallback(job.patience))

@@ -19,6 +19,7 @@ from feedback.adapter_folder import FILES, file_hashes, read_probe
 from tests.training.tiny import SYSTEM, answer, question, tiny_model, write_rows
 from training import canary, dpo, kto, sft
 from training.cheap_head import cheap_head
+from training.cheap_lora import cheap_lora
 from training.job import (
     ADAPTER,
     CHECKPOINTS,
@@ -42,7 +43,7 @@ from training.job import (
 )
 from training.progress import Progress, ProgressWriter
 from training.reporter import Reporter, StopSignal
-from training.rows import ByLength, Refused, read_rows
+from training.rows import ByLength, ByTalk, Refused, read_rows, talks
 from training.settings import StageName, TrainingSettings
 from training.supervise import TrainingStopped, supervise
 from training.trainer import Build, _outcome
@@ -478,6 +479,7 @@ def test_the_cheap_head_gives_trls_own_loss(
     for head in ("trl", "cheap"):
         if head == "cheap":
             cheap_head(trainer.model)
+            cheap_lora(trainer.model)
         trainer.model.zero_grad()
         loss = trainer.compute_loss(trainer.model, dict(inputs))
         loss.backward()
@@ -485,6 +487,20 @@ def test_the_cheap_head_gives_trls_own_loss(
         found[head] = (loss.detach(), grads)
     torch.testing.assert_close(found["trl"], found["cheap"], atol=1e-5, rtol=1e-4)
     assert max(grad.abs().max() for grad in found["cheap"][1]) > 0
+
+
+def test_a_talks_rows_stand_together_and_talks_are_shuffled_by_epoch() -> None:
+    system = [1, 2, 3]
+    begun = [*system, *range(10, 15)]
+    rows = [[*begun, 20], [*system, 7], begun, [*system, 8], [*begun, 20, 21], [*begun, 30], begun]
+    assert sorted(map(sorted, talks(rows))) == [[0, 4, 6], [1], [2], [3], [5]]
+    order = ByTalk([[number, *range(20)] for number in range(40)] + [[*begun, 9], begun], seed=1)
+    first = list(order)
+    assert sorted(first) == list(range(42)) and len(order) == 42
+    assert abs(first.index(40) - first.index(41)) == 1
+    assert list(order) == first
+    order.set_epoch(1)
+    assert list(order) != first
 
 
 def test_batches_are_of_like_length_and_differ_by_epoch() -> None:
