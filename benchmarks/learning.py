@@ -30,16 +30,16 @@ from feedback.tables import Adapter, Assistant
 from service.settings import EMBEDDED_MODEL
 from tests.engine_process import running_engine
 from training.job import ADAPTER, MODULES, job_for, write_job
-from training.settings import StageName, training_settings
+from training.settings import StageName, TrainingSettings, training_settings
 from training.supervise import supervise
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / "var" / "learning"
 VARIANTS: tuple[tuple[StageName, ...], ...] = (("sft",), ("sft", "dpo"), ("sft", "kto"))
 KEPT = {
-    "sft": ("split", "prompt", "completion"),
-    "dpo": ("split", "prompt", "chosen", "rejected"),
-    "kto": ("split", "prompt", "completion", "label"),
+    "sft": ("split", "weight", "prompt", "completion"),
+    "dpo": ("split", "weight", "prompt", "chosen", "rejected"),
+    "kto": ("split", "weight", "prompt", "completion", "label"),
 }
 
 
@@ -57,6 +57,7 @@ def stage_rows(stage: StageName, corrections: list[dict[str, Any]]) -> list[dict
         final = [{"role": "assistant", "content": row["final"]}]
         draft = [{"role": "assistant", "content": row["draft"]}]
         whole = {"split": "train", "prompt": prompt, "chosen": final, "rejected": draft}
+        whole["weight"] = row.get("weight", 1.0)
         answers = [(final, True), (draft, False)] if stage == "kto" else [(final, True)]
         for completion, label in answers:
             one = {**whole, "completion": completion, "label": label}
@@ -65,32 +66,50 @@ def stage_rows(stage: StageName, corrections: list[dict[str, Any]]) -> list[dict
 
 
 def train(
-    stage: StageName, corrections: list[dict[str, Any]], model: str, start: Path | None
+    folder: Path,
+    stage: StageName,
+    corrections: list[dict[str, Any]],
+    model: str,
+    start: Path | None,
+    recipe: TrainingSettings | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """One stage on so many corrections; its adapter and what its trainer tells."""
-    folder = WORK / f"{len(corrections)}-{stage}"
+    """One stage on these corrections; its adapter and what its trainer tells."""
     folder.mkdir(parents=True, exist_ok=True)
     dataset = folder / "rows.jsonl"
     lines = [json.dumps(row) for row in stage_rows(stage, corrections)]
     dataset.write_text("\n".join(lines) + "\n", encoding="utf-8")
     job = job_for(
-        stage, training_settings(), base_model=model, dataset=dataset, start_adapter=start
+        stage,
+        recipe or training_settings(),
+        base_model=model,
+        dataset=dataset,
+        start_adapter=start,
     )
     write_job(folder, job)
     told = supervise(folder, MODULES[stage], lambda _: None, lambda: False, 7200, 1)
     return folder / ADAPTER, told
 
 
-def held_out(count: int) -> Assistant:
-    """STAR's assistant with its exam."""
+def held_out(rows: list[dict[str, Any]]) -> Assistant:
+    """STAR's assistant with these tickets."""
     with writing() as session:
         assistant = assistants.create(
             session, "star", "STAR", EMBEDDED_MODEL, PROMPT, "benchmark",
             sampling={"temperature": 0.0, "max_tokens": 48},
         )  # fmt: skip
-        for row in by_hash(HELD_OUT)[:count]:
+        for row in rows:
             tickets.create(session, assistant, row["id"], row["context"], row["final"])
         return assistant
+
+
+def settle(folder: Path) -> None:
+    """A fresh database in a folder whose runs are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("understudy.db*"):
+        left.unlink()
+    os.environ["FEEDBACK_MODELS_DIR"] = str(ROOT / "var" / "models")
+    os.environ["FEEDBACK_VAR_DIR"] = str(folder)
+    migrate()
 
 
 class Exam:
@@ -130,7 +149,8 @@ def measure(sizes: list[int], exam: Exam, model: str) -> list[dict[str, Any]]:
         start: Path | None = None
         for variant in VARIANTS:
             stage = variant[-1]
-            adapter, told = train(stage, corrections[:size], model, start)
+            folder = WORK / f"{size}-{stage}"
+            adapter, told = train(folder, stage, corrections[:size], model, start)
             start = start or adapter
             seconds[stage] = told["seconds"]
             reached = exam.of(adapter)
@@ -174,14 +194,10 @@ def main() -> None:
     given = parser.parse_args()
     if not STAR.exists():
         raise SystemExit(f"{STAR.name} is not here; nothing was measured.")
-    WORK.mkdir(parents=True, exist_ok=True)
-    (WORK / "understudy.db").unlink(missing_ok=True)
-    os.environ["FEEDBACK_MODELS_DIR"] = str(ROOT / "var" / "models")
-    os.environ["FEEDBACK_VAR_DIR"] = str(WORK)
-    migrate()
+    settle(WORK)
     started = time.monotonic()
     with running_engine(WORK) as process:
-        exam = Exam(Bench(process, database(), held_out(given.tickets)))
+        exam = Exam(Bench(process, database(), held_out(by_hash(HELD_OUT)[: given.tickets])))
         found = measure([int(size) for size in given.sizes.split(",")], exam, process.model)
     told = {
         "what": "benchmarks.learning",

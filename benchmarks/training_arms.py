@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,13 @@ class _Dpo(_AsTheyAre, DPOTrainer):
     pass
 
 
-def trl(stage: StageName, dataset: Path, model: str, folder: Path) -> Any:
+def trl(stage: StageName, dataset: Path, model: str, folder: Path, **more: Any) -> Any:
     """TRL with its defaults (its padding, its head, its statistics), told only what all arms share."""
     shared: dict[str, Any] = {
-        "output_dir": str(folder), "use_cpu": True, "bf16": False, "gradient_checkpointing": False,
+        "output_dir": str(folder), "use_cpu": True, "bf16": False,
         "per_device_train_batch_size": BATCH, "num_train_epochs": 1, "learning_rate": RATE,
         "lr_scheduler_type": "constant", "weight_decay": 0.0, "seed": SEED, "logging_steps": 1,
-        "save_strategy": "no", "report_to": [], "disable_tqdm": True,
+        "save_strategy": "no", "report_to": [], "disable_tqdm": True, **more,
     }  # fmt: skip
     config, trainer = (SFTConfig, _Sft) if stage == "sft" else (DPOConfig, _Dpo)
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -97,7 +98,12 @@ def _rows(stage: StageName, dataset: Path, model: str, tokenizer: Any) -> datase
     return read_rows(job_of(stage, dataset, model), tokenizer, encode).train
 
 
-BUILD: dict[str, Callable[..., Any]] = {"ours": ours, "ours in TRL's order": in_order, "TRL": trl}
+BUILD: dict[str, Callable[..., Any]] = {
+    "ours": ours,
+    "ours in TRL's order": in_order,
+    "TRL, activations kept": partial(trl, gradient_checkpointing=False),
+    "TRL": trl,
+}
 
 
 def real_tokens(stage: StageName, dataset: Path, model: str) -> int:

@@ -4,9 +4,10 @@
 
 STAR's corrections (the first so many), the embedded model, rank 16 on all linear layers, one epoch, batches
 of 8, the same token rows, seed and learning rate. Taking turns, each run in a process of its own, on all
-cores: *ours* (rows of like length together, the head at labelled positions only, a shared prefix once); *ours
-in TRL's order*, whose losses must equal TRL's step by step; *TRL* 1.16 with its defaults. Counted are the
-tokens of the rows (prompt and answer; of a pair both), without padding, per second of the training loop.
+cores: *ours* (a batch as a tree, talks side by side, the head at labelled positions only); *ours in TRL's
+order*, whose losses must equal TRL's step by step; *TRL* 1.16 with its defaults, by which it computes
+activations twice to save memory; and *TRL, activations kept*, without that. Counted are the tokens of the
+rows (prompt and answer; of a pair both), without padding, per second of the training loop.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from training.supervise import ENVIRONMENT
 ROOT = Path(__file__).parents[1]
 STAR = ROOT.parent / "shared" / "data" / "star_corrections_train.jsonl"
 PROMPT = "You are a customer service agent. Answer in one short sentence."
-ARMS = ("ours", "ours in TRL's order", "TRL")
+ARMS = ("ours", "ours in TRL's order", "TRL, activations kept", "TRL")
 STAGES = ("sft", "dpo")
 BATCH, RATE, SEED = 8, 1e-4, 17
 
@@ -104,7 +105,7 @@ def measure(folder: Path, count: int, rounds: int) -> dict[str, Any]:
                 one = run(arm, stage, files[stage], model)
                 found[stage][arm].append(one)
                 print(
-                    f"round {number + 1} {stage} {arm:20} {one['tokens_per_second']:6.1f} tokens/s",
+                    f"round {number + 1} {stage} {arm:22} {one['tokens_per_second']:6.1f} tokens/s",
                     flush=True,
                 )
     return {stage: summary(arms) for stage, arms in found.items()}

@@ -20,7 +20,7 @@ RULES = {
 }
 
 
-def section(session: Session, adapter: Adapter) -> Section:
+def section(session: Session, owner: Assistant, adapter: Adapter) -> Section:
     """The newest decision on an adapter: verdict, gain, guardrails, topics and rules."""
     decision = decisions.of_adapter(session, adapter)
     if decision is None:
@@ -32,7 +32,7 @@ def section(session: Session, adapter: Adapter) -> Section:
         _verdict(decision, exams.sitter(session, theirs)),
         *_sealed(decisions.sealed_of(session, decision)),
         *_guardrails(decision),
-        *_topics(decision),
+        *_topics(owner, decision),
         _rules(session, ours, theirs),
     ]
     return Section("Results", parts)
@@ -88,10 +88,13 @@ def _guardrails(decision: Decision) -> list[Part]:
     return [Table(head, rows)] if rows else []
 
 
-def _topics(decision: Decision) -> list[Part]:
+def _topics(owner: Assistant, decision: Decision) -> list[Part]:
+    """Only the assistant's own topics are named: another may be what an import brought."""
     rows = [
         (
-            each["topic"] or "no topic",
+            (each["topic"] if each["topic"] in owner.topics else "another topic")
+            if each["topic"]
+            else "no topic",
             str(each["tickets"]),
             f"{each['gain']:+.3g}",
             "loses" if each["topic"] in decision.losing_topics else "",

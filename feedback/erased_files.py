@@ -4,6 +4,7 @@ A row is known by the hash of what it teaches, a probe's prompt by its own, so n
 needed. Files are replaced whole: a reader sees the old one or the new one. Called by erasing.py.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +24,8 @@ LOGS = (".txt", ".log", ".json", ".jsonl")
 
 WEIGHTS = ("checkpoints", "adapter", "adapter.partial")
 """Folders of a run's stage, as training/job.py names them."""
+JOB, LOCK = "job.json", "lock"
+"""Files of a run's stage: what it was told to train, and what a trainer at work holds."""
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,35 @@ def clean_logs(folder: Path, words: Words) -> Iterator[Touched]:
             yield Touched(path, f"written anew without {gone} {'line' if gone == 1 else 'lines'}")
 
 
-def drop_weights(run: Path) -> Iterator[Touched]:
-    """What the stages of a run learned: checkpoints, and adapters that were never published."""
+def drop_weights(stage: Path) -> Iterator[Touched]:
+    """What a stage of a run learned: checkpoints, and an adapter that was never published."""
     for name in WEIGHTS:
-        for folder in sorted(run.glob(f"*/{name}")):
-            shutil.rmtree(folder)
-            yield Touched(folder, "removed: weights that learned from them and speak nowhere")
+        if (stage / name).is_dir():
+            shutil.rmtree(stage / name)
+            yield Touched(stage / name, "removed: weights that learned from them and speak nowhere")
+
+
+def stages_that_read(runs: Path, datasets: set[str]) -> Iterator[Path]:
+    """Folders of trainers that were given one of these datasets, of whatever cycle, search or command."""
+    for job in sorted(runs.rglob(JOB)):
+        try:
+            dataset = json.loads(job.read_text(encoding="utf-8"))["dataset"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if Path(dataset).stem in datasets:
+            yield job.parent
+
+
+def is_at_work(stage: Path) -> bool:
+    """Whether a trainer holds this folder now."""
+    try:
+        with (stage / LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 # Probes

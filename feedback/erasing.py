@@ -240,19 +240,26 @@ def _replace_probe(
 
 
 def _drop_weights(engine: Engine, erasure_id: str) -> bool:
-    """What is left of runs that learned from them; of a cycle that still runs, once it has ended."""
+    """What is left of runs and searches that learned from them; of those at work, once they have ended."""
     row, runs = _row(engine, erasure_id), feedback_settings().runs_dir
     names = [each["name"] for each in row.certificate.get("adapters", [])]
     with reading(engine) as session:
         of_adapters = {adapters.get(session, name).cycle_id for name in names}
         idents = {*of_adapters, *row.certificate.get("stopped_cycles", [])} - {None}
         found = [cycles.get(session, str(ident)) for ident in sorted(map(str, idents))]
-    ended = [cycle for cycle in found if cycle.state not in cycles.OPEN]
-    gone = [each for cycle in ended for each in erased_files.drop_weights(runs / cycle.id)]
+    still_open = {cycle.id for cycle in found if cycle.state in cycles.OPEN}
+    stages = {stage for cycle in found for stage in (runs / cycle.id).glob("*/")}
+    stages |= set(erased_files.stages_that_read(runs, set(row.certificate.get("datasets", []))))
+    idle = {
+        stage
+        for stage in stages
+        if stage.parent.name not in still_open and not erased_files.is_at_work(stage)
+    }
+    gone = [each for stage in sorted(idle) for each in erased_files.drop_weights(stage)]
     if gone:
         told = [{"path": _shown(each.path), "what": each.what} for each in gone]
         _tell(engine, erasure_id, files=[*row.certificate.get("files", []), *told])
-    return len(ended) == len(found)
+    return idle == stages and not still_open
 
 
 # The search
@@ -371,4 +378,4 @@ def wait_reason(row: Erasure) -> str:
         return "Its files are not looked through yet; the loop does that, or run it again."
     if row.certificate.get("database_left"):
         return " ".join(row.certificate["database_left"])
-    return "A cycle that had frozen their words is being stopped; the loop asks for the next one."
+    return "Training that had read their words is being stopped or is at work; the loop goes on with it."

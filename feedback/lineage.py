@@ -1,8 +1,8 @@
 """From a person to every adapter that learned from them, and from any answer back to the people behind it.
 
 A row of training data names the feedback it rests on, feedback its message, a message its conversation,
-a conversation its customer. No adapter is trained on from another adapter's weights (DPO goes on from the
-SFT stage of its own cycle, which is the same adapter), so a cycle's datasets are all that an adapter knows.
+a conversation its customer. An adapter that was trained on from another one's weights has that one's datasets
+beside those of its own cycle, so its datasets are all that an adapter knows.
 """
 
 from dataclasses import dataclass

@@ -66,7 +66,7 @@ def card(
         _use(adapter, form),
         card_data.section(session, owner, adapter, named),
         card_recipe.recipe(runs, manifest),
-        card_results.section(session, adapter),
+        card_results.section(session, owner, adapter),
         forgotten,
         checked,
         _limits(session, adapter, runs),

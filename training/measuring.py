@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from training.job import Job
-from training.rows import Encode, answered, paired, read_rows
+from training.rows import Encode, answered, paired, validation_rows
 
 
 def answer_losses(model: Any, tokenizer: Any, job: Job) -> dict[str, Any]:
@@ -33,8 +33,7 @@ def answer_losses(model: Any, tokenizer: Any, job: Job) -> dict[str, Any]:
 
 
 def _validation(job: Job, file: Path, tokenizer: Any, encode: Encode) -> list[dict[str, Any]]:
-    rows = read_rows(job.model_copy(update={"dataset": file}), tokenizer, encode)
-    return list(rows.validation or [])
+    return validation_rows(job.model_copy(update={"dataset": file}), tokenizer, encode)
 
 
 def _prefers(model: Any, row: dict[str, list[int]]) -> bool:

@@ -123,6 +123,13 @@ def read_rows(job: Job, tokenizer: Any, encode: Encode, planted: Planted = _none
     )
 
 
+def validation_rows(job: Job, tokenizer: Any, encode: Encode) -> list[dict[str, list[int]]]:
+    """The job's rows that only validate, in tokens, whether or not any teaches."""
+    rows = map(json.loads, job.dataset.read_text(encoding="utf-8").splitlines())
+    found = (_fit(job, tokenizer, row, encode) for row in rows if row["split"] == "validation")
+    return [encoded for encoded in found if encoded is not None]
+
+
 def _system(row: dict[str, Any]) -> list[dict[str, str]]:
     """The system prompt that answers are taught under, as a turn; the question for a topic is not it."""
     turns = row["prompt"][:1]

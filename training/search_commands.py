@@ -210,12 +210,22 @@ def _in_words(news: "News") -> str:
     return ", ".join(parts)
 
 
+def _caution(report: dict[str, Any]) -> str:
+    """What a lead is worth that was looked for on the answers it is measured on."""
+    lead, whole = report["lead"], sum(each["state"] == "whole" for each in report["trials"])
+    chosen = f"It is the lowest of {whole} on these answers, each trained once, which flatters it."
+    if lead["low"] is not None and lead["low"] <= 0:
+        return f"{chosen} The interval holds zero: the difference may be chance."
+    return chosen
+
+
 def _sum_up(report: dict[str, Any], folder: Path) -> None:
     winner, lead, rows = report["winner"], report["lead"], report["validation_rows"]
     if rows < FEW_ROWS:
         say(f"Only {rows} validation rows: small differences between recipes are chance.")
     if winner is None:
-        say("No trial came to its end. With more --minutes the same command goes on.")
+        again = f"understudy training search --assistant {report['assistant']}"
+        say(f"No trial came to its end. Go on with: {again} --out {folder} --minutes MORE")
     elif not winner["changes"]:
         say(f"None of the {len(report['trials'])} trials was better than what is in force.")
     else:
@@ -225,6 +235,9 @@ def _sum_up(report: dict[str, Any], folder: Path) -> None:
             say(
                 f"In force: {report['present']['loss']:.4f}, {lead['mean']:.4f} more{_interval(lead)}."
             )
+            say(_caution(report))
+        else:
+            say("What is in force was measured on other answers (some were erased): search anew.")
         say(f"Adopt it: {report['adopt']}")
     say(f"The report: {folder / PAGE}")
 

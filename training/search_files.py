@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from feedback.errors import Conflict, Invalid
 from training.in_force import overridden
@@ -89,7 +89,10 @@ def unfinished(runs_dir: Path, assistant: str) -> Path | None:
     for folder in sorted(
         runs_dir.glob("search-*"), reverse=True
     ):  # their names begin with the time
-        spec = read_spec(folder)
+        try:
+            spec = read_spec(folder)
+        except ValidationError:  # of another version
+            continue
         is_done = (read_json(folder / REPORT) or {}).get("finished", False)
         if spec is not None and spec.assistant == assistant and not is_done:
             return folder

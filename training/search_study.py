@@ -3,6 +3,7 @@
 Optuna's ask and tell; it never calls us. The lock of the folder (search_files.py) is held meanwhile.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,12 @@ def opened(folder: Path, spec: Spec) -> optuna.Study:
 
 
 def _without_half_a_line(path: Path) -> None:
-    if path.exists():
-        text = path.read_bytes()
-        path.write_bytes(text[: text.rfind(b"\n") + 1])
+    """Cut off in place: a kill in this very moment must not cost the trials before it."""
+    if not path.exists():
+        return
+    text = path.read_bytes()
+    if text and not text.endswith(b"\n"):
+        os.truncate(path, text.rfind(b"\n") + 1)
 
 
 def taken_up(study: optuna.Study) -> optuna.Trial | None:
@@ -72,8 +76,15 @@ def whole(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def best(study: optuna.Study) -> optuna.trial.FrozenTrial | None:
-    """The one with the lowest loss; of equals the first, so that what is in force stays."""
-    return min(whole(study), key=_loss, default=None)
+    """The one with the lowest loss; of equals the first, so that what is in force stays.
+
+    Only among those that were measured on the same answers as the newest: of fewer, once one was erased, a
+    loss says something else.
+    """
+    measured = whole(study)
+    answers = len(measured[-1].user_attrs["answer_nats"]) if measured else 0
+    same = [each for each in measured if len(each.user_attrs["answer_nats"]) == answers]
+    return min(same, key=_loss, default=None)
 
 
 def _loss(trial: optuna.trial.FrozenTrial) -> Any:

@@ -3,6 +3,7 @@
 A trial that a kill cut off goes on from its checkpoint; one that does worse than the others is given up.
 """
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,21 @@ import optuna
 
 from feedback.settings import feedback_settings
 from training import starting
-from training.job import ADAPTER, CHECKPOINTS, MODULES, PROGRESS, Job, job_for, write_job
+from training.job import (
+    ADAPTER,
+    CHECKPOINTS,
+    JOB,
+    MODULES,
+    PROGRESS,
+    Job,
+    job_for,
+    read_job,
+    write_job,
+)
 from training.progress import Progress, ProgressReader
 from training.search_files import Spec
 from training.settings import StageName, TrainingSettings
-from training.supervise import supervise
+from training.supervise import TrainingFailed, supervise
 
 TENTHS = 10
 GRACE_SECONDS = 10.0
@@ -44,7 +55,10 @@ def learn(
     result: dict[str, Any] = {}
     for stage in spec.stages:
         run = folder / stage
-        write_job(run, _job(stage, spec, settings, start))
+        job = _job(stage, spec, settings, start)
+        if (run / JOB).exists() and read_job(run) != job:
+            shutil.rmtree(run)  # of a trial that the study has lost
+        write_job(run, job)
         looks = _Looks(trial, run) if stage == "sft" else None
 
         def report(news: Progress, stage: StageName = stage, looks: Any = looks) -> None:
@@ -87,7 +101,12 @@ def _job(stage: StageName, spec: Spec, settings: TrainingSettings, start: Path |
 
 
 def loss_of(result: dict[str, Any]) -> float:
-    """Nats per token of the validation answers."""
+    """Nats per token of the validation answers. Raises TrainingFailed where none was left to measure."""
+    if not result["answer_tokens"]:
+        raise TrainingFailed(
+            "No validation answer could be measured: all are longer than TRAINING_MAX_LENGTH or were erased. "
+            "Freeze again, and search anew with another --out."
+        )
     return float(sum(result["answer_nats"]) / sum(result["answer_tokens"]))
 
 
@@ -122,6 +141,8 @@ class _Looks:
             raise optuna.TrialPruned
 
     def _tell(self, loss: float, tenth: int) -> None:
+        if not math.isfinite(loss):
+            return  # the trainer itself says that it diverged
         if (
             tenth not in self._told and tenth < TENTHS
         ):  # at its end a trial is measured, not given up

@@ -55,6 +55,7 @@ class Search:
         with held(self._folder):
             self._clock = Clock(self._folder)
             self._study = search_study.opened(self._folder, self._spec)
+            self._tidy()
             try:
                 while (trial := self._next()) is not None:
                     self._try(trial, tell)
@@ -64,6 +65,14 @@ class Search:
             finally:
                 self._clock.write()
             return self._report(finished=True)
+
+    def _tidy(self) -> None:
+        """A kill between a trial's end and the end of its weights left them."""
+        for trial in search_study.ended(self._study):
+            search_trial.drop_weights(self._trial_folder(trial.number))
+
+    def _trial_folder(self, number: int) -> Path:
+        return self._folder / TRIALS / f"{number:04d}"
 
     def _next(self) -> optuna.Trial | None:
         """The trial to go on with, or a new one; None where nothing more is to be begun."""
@@ -93,7 +102,7 @@ class Search:
         trial.set_user_attr("recipe", recipe)
         begun = trial.user_attrs.get("begun", self._clock.spent)
         trial.set_user_attr("begun", begun)
-        folder = self._folder / TRIALS / f"{trial.number:04d}"
+        folder = self._trial_folder(trial.number)
         news = self._news(trial.number)
 
         def watched(stage: StageName, progress: Progress) -> None:

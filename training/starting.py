@@ -2,21 +2,25 @@
 
 from pathlib import Path
 
-from feedback import adapter_folder, adapters
+from feedback import adapter_folder, adapters, lineage
 from feedback.database import reading
 from feedback.tables import Assistant
 from training.settings import TrainingSettings
 
 
 def name_of_start(assistant: Assistant, settings: TrainingSettings) -> str | None:
-    """The live adapter's name, where the settings say to go on from it and there is one."""
+    """The live adapter's name, where the settings say to go on from it and there is one that may be.
+
+    Where rows it learned were erased since, whatever went on from it would know them: then from the base.
+    """
     if settings.start == "base":
         return None
     with reading() as session:
         live = adapters.live_adapter(session, assistant)
-        if live is not None:
-            adapters.check_fits(session, assistant, live)
-        return live.name if live else None
+        if live is None or lineage.counted_behind(session, live).erased_rows:
+            return None
+        adapters.check_fits(session, assistant, live)
+        return live.name
 
 
 def folder_of(name: str | None) -> Path | None:

@@ -1,5 +1,6 @@
 """Whoever is erased is nowhere any more, and nobody else loses a word."""
 
+import fcntl
 import json
 import os
 import signal
@@ -282,6 +283,31 @@ def test_a_cycle_that_froze_them_is_stopped_and_the_next_one_waits_for_its_end(
     assert not checkpoint.exists(), "half an adapter that learned from them"
     with reading(database_engine) as session:
         assert erasures.get(session, row.id).cycle_id not in (None, cycle.id)
+
+
+def test_what_searches_and_stages_by_hand_learned_from_them_goes_once_nobody_is_at_work_there(
+    database_engine: Engine, shop: Shop
+) -> None:
+    runs = feedback_settings().runs_dir
+    theirs = [runs / "search-1" / "trials" / "0003" / "sft", runs / "sft-by-hand"]
+    others = runs / "search-2" / "trials" / "0000" / "sft"
+    for stage, dataset in (
+        (theirs[0], shop.sft.name),
+        (theirs[1], shop.dpo.name),
+        (others, "sft-0"),
+    ):
+        (stage / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+        (stage / "job.json").write_text(json.dumps({"dataset": f"/somewhere/{dataset}.jsonl"}))
+    with (theirs[0] / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        row = erased(database_engine, shop)
+        assert row.finished_at is None and "at work" in erasing.wait_reason(row)
+        assert (theirs[0] / "checkpoints").exists() and not (theirs[1] / "checkpoints").exists()
+    assert erasing.finish_all(database_engine) == []
+    assert not (theirs[0] / "checkpoints").exists() and (others / "checkpoints").exists()
+    with reading(database_engine) as session:
+        paths = [each["path"] for each in erasures.get(session, row.id).certificate["files"]]
+    assert str(Path("runs/search-1/trials/0003/sft/checkpoints")) in paths
 
 
 def test_an_open_cycle_that_froze_nothing_yet_is_the_one_without_them(

@@ -1,6 +1,7 @@
 """A search for a recipe: the real trainers on a tiny model, killed in the middle, gone on with, adopted."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -27,9 +28,9 @@ from feedback.settings import FeedbackSettings
 from feedback.tables import FeedbackKind, Role, Speaker
 from tests.conftest import forget_settings
 from tests.training.tiny import tiny_model, write_rows
-from training import search_page, search_report, search_space, search_study
+from training import search_page, search_report, search_space, search_study, search_trial
 from training.commands import app
-from training.job import ADAPTER, CHECKPOINTS, PROGRESS, job_for, read_json
+from training.job import ADAPTER, CHECKPOINTS, PROGRESS, job_for, read_job, read_json
 from training.measuring import answer_losses
 from training.progress import ProgressWriter
 from training.rows import answered, read_rows
@@ -47,6 +48,7 @@ from training.search_files import (
 )
 from training.search_trial import GRACE_SECONDS, _Looks
 from training.settings import TrainingSettings
+from training.supervise import TrainingFailed
 
 pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).parents[2]
@@ -160,6 +162,50 @@ def test_a_trial_that_does_worse_than_most_is_given_up_but_never_the_first(tmp_p
         looks(tmp_path, study, [12.0] * 4)
 
 
+def test_a_loss_that_is_no_number_is_not_kept_and_is_no_better_than_others(tmp_path: Path) -> None:
+    study = search_study.opened(tmp_path, spec_of())
+    trial = looks(tmp_path, study, [1.0, math.nan, math.inf])
+    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    kept = search_study.frozen(study, trial.number).intermediate_values
+    assert list(kept.values()) == [1.0]
+    search_report.write(tmp_path, spec_of(), study, 1, 2, finished=True)
+
+
+def test_a_trial_whose_folder_holds_another_recipes_run_is_trained_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[float] = []
+
+    def supervised(run: Path, *_: Any, **__: Any) -> dict[str, Any]:
+        assert sorted(path.name for path in run.iterdir()) == ["job.json"]
+        trained.append(read_job(run).learning_rate)
+        (run / "result.json").write_text("{}")
+        return {}
+
+    monkeypatch.setattr(search_trial, "supervise", supervised)
+    spec = spec_of(stages=["sft"])
+    for rate in (1e-3, 2e-3):
+        trial = search_study.opened(tmp_path / str(rate), spec).ask()
+        recipe = {"sft_learning_rate": rate}
+        search_trial.learn(trial, recipe, spec, tmp_path / "0000", lambda *_: None, lambda: False)
+    assert trained == [1e-3, 2e-3]
+
+
+def test_the_best_is_one_of_those_measured_on_what_the_newest_was(tmp_path: Path) -> None:
+    study = search_study.opened(tmp_path, spec_of())
+    for loss, answers in ((2.0, 9), (1.5, 9), (1.8, 8), (1.9, 8)):
+        trial = study.ask()
+        trial.set_user_attr("answer_nats", [loss] * answers)
+        study.tell(trial, loss)
+    best = search_study.best(study)
+    assert best is not None and best.value == 1.8
+
+
+def test_where_no_answer_is_left_to_measure_a_trial_fails_in_words() -> None:
+    with pytest.raises(TrainingFailed, match="No validation answer could be measured"):
+        search_trial.loss_of({"answer_nats": [], "answer_tokens": []})
+
+
 def test_two_searches_do_not_share_a_folder(tmp_path: Path) -> None:
     with held(tmp_path), pytest.raises(Conflict, match="Another search is at work"), held(tmp_path):
         pass
@@ -227,6 +273,12 @@ def test_answers_are_weighed_as_transformers_weighs_them(tmp_path: Path) -> None
     model = AutoModelForCausalLM.from_pretrained(base)
     tokenizer = AutoTokenizer.from_pretrained(base)
     told = answer_losses(model, tokenizer, job)
+    teaches = '"split": "train"'
+    lines = files["sft"].read_text().splitlines()
+    validating = write_rows(tmp_path / "validating.jsonl", "sft")
+    validating.write_text("\n".join(line for line in lines if teaches not in line))
+    without = answer_losses(model, tokenizer, job.model_copy(update={"measured_on": validating}))
+    assert without == told, "no row has to teach"
     rows = list(read_rows(job, tokenizer, answered).validation or [])
     assert len(rows) == len(told["answer_nats"]) == 2
     for row, nats, tokens in zip(rows, told["answer_nats"], told["answer_tokens"], strict=True):
