@@ -7,10 +7,10 @@ against those there.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from feedback.errors import Invalid
-from feedback.settings import Rank, between_commas, names_in
+from feedback.settings import Rank, between_commas, names_in, once_each
 from feedback.tables import Assistant
 
 Epochs = Annotated[float | None, Field(gt=0)]
@@ -26,6 +26,7 @@ class Recipe(BaseModel):
     stages: Annotated[
         list[Literal["sft", "dpo", "kto"]] | None,
         BeforeValidator(between_commas),
+        AfterValidator(once_each),
         Field(min_length=1),
     ] = Field(None, description="What an adapter goes through, in this order.")
     start: Literal["base", "live"] | None = Field(

@@ -9,7 +9,7 @@ import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import (
@@ -28,6 +28,13 @@ def _number(value: object) -> object:
 def names_in(text: str) -> list[str]:
     """The names between commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def once_each(names: Any) -> Any:
+    """The same; ValueError where one is named twice."""
+    if names and len(set(names)) < len(names):
+        raise ValueError(f"each is to be named once, found {', '.join(names)}")
+    return names
 
 
 def between_commas(value: object) -> object:

@@ -40,14 +40,26 @@ class Turns:
             else:
                 call.acquire()
                 self._waiting.append(call)
-        if not free and not call.acquire(timeout=timeout_seconds):
-            with self._guard:
-                if call in self._waiting:
-                    self._waiting.remove(call)
-                    return False
-            # Handed over in the very moment that the wait ended.
+        if free:
+            return True
+        try:
+            called = call.acquire(timeout=timeout_seconds)
+        except BaseException:  # Ctrl-C: nobody waits here any more
+            if not self._step_out(call):
+                self._hand_on()
+            raise
+        if not called and self._step_out(call):
+            return False
         self._holder = threading.get_ident()
         return True
+
+    def _step_out(self, call: threading.Lock) -> bool:
+        """Wait no longer; False where the turn was handed over in that very moment."""
+        with self._guard:
+            if call in self._waiting:
+                self._waiting.remove(call)
+                return True
+            return False
 
     def _hand_on(self) -> None:
         with self._guard:

@@ -3,6 +3,7 @@
 TRL 1.16 has no switch for it. Used by `trainer.py`; a test holds loss and gradients against TRL's own.
 """
 
+import functools
 import types
 from typing import Any
 
@@ -29,6 +30,7 @@ def cheap_head(model: Any) -> None:
         return
     plain_forward = base.forward
 
+    @functools.wraps(type(base).forward)  # `generate` reads from it what the model takes
     def forward(
         self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **inputs: Any
     ) -> Any:
@@ -55,8 +57,10 @@ def cheap_head(model: Any) -> None:
 def _can_be_cheap(base: Any) -> bool:
     config = base.config.get_text_config()
     special = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier")
-    return base.device.type == "cpu" and all(
-        getattr(config, name, None) is None for name in (*special, "logits_scaling")
+    return (
+        base.device.type == "cpu"
+        and all(getattr(config, name, None) is None for name in (*special, "logits_scaling"))
+        and not hasattr(config, "output_router_logits")  # mixtures of experts have a loss beside
     )
 
 

@@ -62,5 +62,5 @@ def _is_plain(layer: Any, adapter: str) -> bool:
         and (isinstance(layer.lora_dropout[adapter], torch.nn.Identity) or not layer.training)
         and layer.lora_B[adapter].bias is None
         and type(layer.get_base_layer()) is torch.nn.Linear
-        and not layer.get_base_layer().weight.requires_grad
+        and not any(each.requires_grad for each in layer.get_base_layer().parameters())
     )

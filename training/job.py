@@ -183,17 +183,30 @@ def micro_batch(folder: Path, job: Job) -> int:
     """How many rows go through the model at once in this run."""
     smaller = read_json(folder / MICRO_BATCH)
     wanted = int(smaller["rows"]) if smaller else job.micro_batch_size or job.batch_size
-    return next(rows for rows in range(wanted, 0, -1) if job.batch_size % rows == 0)
+    return _that_divides(job, max(wanted, least_at_once(job.stage)))
+
+
+def least_at_once(stage: StageName) -> int:
+    """KTO compares each prompt with another row's answer, so it needs two."""
+    return 2 if stage == "kto" else 1
+
+
+def _that_divides(job: Job, wanted: int) -> int:
+    """The most rows up to `wanted` that make a whole batch; else the batch itself."""
+    least = least_at_once(job.stage)
+    found = (rows for rows in range(wanted, least - 1, -1) if job.batch_size % rows == 0)
+    return next(found, job.batch_size)
 
 
 def take_less(folder: Path, why: str) -> int | None:
-    """Let the run go on with half the rows at once, the batch being the same; None: it is one already."""
+    """Let the run go on with half the rows at once, the batch being the same; None: there is no less."""
     job = read_job(folder)
     now = micro_batch(folder, job)
-    if now == 1:
+    less = _that_divides(job, now // 2)
+    if less >= now:
         return None
-    write_json(folder / MICRO_BATCH, {"rows": now // 2, "why": why})
-    return micro_batch(folder, job)
+    write_json(folder / MICRO_BATCH, {"rows": less, "why": why})
+    return less
 
 
 def note(folder: Path) -> str:

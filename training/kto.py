@@ -33,11 +33,18 @@ class Mismatched(DataCollatorForUnpairedPreference):
         return dict(
             super().torch_call(
                 [
-                    {**row, "KL_completion_ids": examples[number - 1]["completion_ids"]}
+                    {**row, "KL_completion_ids": _anothers_answer(examples, number)}
                     for number, row in enumerate(examples)
                 ]
             )
         )
+
+
+def _anothers_answer(examples: list[dict[str, Any]], number: int) -> list[int]:
+    """The nearest one before it in the batch that is not its own; copies of a row have its own."""
+    before = [examples[number - back]["completion_ids"] for back in range(1, len(examples) + 1)]
+    own = examples[number]["completion_ids"]
+    return next((answer for answer in before if answer != own), own)
 
 
 def encode(row: dict[str, Any], prompt: list[int], tokenizer: Any) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Rows of a batch share their system prompt, a pair of DPO its whole prompt, two corrections of one talk all
 that was said before. A token's hidden state rests on the tokens before it and on nothing else, so one
 computation serves all rows that go through it, forwards and backwards, to the last digit but for the order
-of sums. Each stretch of the tree attends to those on the way to its root and, causally, to itself.
+of sums (with dropout rows also share what is dropped). Each stretch of the tree attends to those on the way
+to its root and, causally, to itself.
 """
 
 from collections import defaultdict
@@ -20,6 +21,8 @@ from transformers.integrations.sdpa_attention import repeat_kv
 NAME = "prefix_tree"
 SHORTEST = 8
 """Fewest tokens in common that are worth a stretch of their own: each costs a call of the attention."""
+UNKNOWN = ("sliding_window", "softcap", "s_aux", "position_bias")
+"""What transformers hands to an attention that looks back in another way."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,23 @@ def tree_attention(
     query: Any,
     key: Any,
     value: Any,
-    attention_mask: None,
+    attention_mask: Any,
     *,
     prefix_tree: PrefixTree,
     scaling: float | None = None,
     dropout: float = 0.0,
-    **_: Any,
+    **more: Any,
 ) -> tuple[Any, None]:
-    """transformers' attention interface: 1 x heads x tokens x size in, 1 x tokens x heads x size out."""
+    """transformers' attention interface: 1 x heads x tokens x size in, 1 x tokens x heads x size out.
+
+    Raises ValueError where a layer attends in a way that a tree does not know.
+    """
+    unknown = [name for name in UNKNOWN if more.get(name) is not None]
+    if attention_mask is not None or unknown:
+        what = ", ".join(unknown) or "a mask of its own"
+        raise ValueError(
+            f"This model's attention has {what}, which a batch as a tree does not know."
+        )
     groups = getattr(module, "num_key_value_groups", 1)
     lengths = [stretch.length for stretch in prefix_tree.stretches]
     queries = query.split(lengths, dim=2)

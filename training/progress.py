@@ -40,6 +40,12 @@ class Progress:
         return {name: value for name, value in told.items() if value is not None}
 
 
+def last_phase(path: Path) -> str:
+    """What a trainer was doing last."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return str(json.loads(lines[-1])["phase"]) if lines else "starting"
+
+
 class ProgressWriter:
     """Appends one line per optimizer step and per phase, each flushed, so that silence means a hang."""
 

@@ -17,6 +17,8 @@ from training.rows import Refused
 DIVERGING_TIMES = 2.0
 DIVERGING_STEPS = 10
 """A loss that many times its first one, and 1 more, for so many steps in a row is no bad luck."""
+BEAT_SECONDS = 30.0
+"""While validation rows are asked a trainer says so often that it is at work."""
 
 
 class Stopped(Exception):
@@ -50,6 +52,7 @@ class Reporter(transformers.TrainerCallback):
         self.first_step = 0
         self.first_tokens = 0.0
         self.losses: list[float] = []
+        self.told = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock; a resumed run counts from its checkpoint."""
@@ -89,6 +92,12 @@ class Reporter(transformers.TrainerCallback):
             **({"margin": logs["rewards/margins"]} if "rewards/margins" in logs else {}),
             **{name: value for name, value in logs.items() if name not in ("num_tokens", "epoch")},
         )
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Many validation rows take long, which is no silence."""
+        if time.monotonic() - self.told > BEAT_SECONDS:
+            self.told = time.monotonic()
+            self.progress.write("training", step=state.global_step)
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any

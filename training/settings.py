@@ -3,17 +3,17 @@
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from feedback.settings import PackageSettings, Rank, between_commas, names_in
+from feedback.settings import PackageSettings, Rank, between_commas, names_in, once_each
 
 StageName = Literal["sft", "dpo", "kto"]
 Tracker = Literal["tensorboard", "mlflow", "wandb"]
 
 
 class TrainingSettings(PackageSettings):
-    """Schedule, budgets and the recipe of the two stages."""
+    """Schedule, budgets and the recipe of the stages."""
 
     model_config = SettingsConfigDict(env_prefix="TRAINING_")
 
@@ -67,7 +67,12 @@ class TrainingSettings(PackageSettings):
         ge=0,
         description="How long one such correction waits at most while the engines answer customers.",
     )
-    stages: Annotated[tuple[StageName, ...], NoDecode, BeforeValidator(between_commas)] = Field(
+    stages: Annotated[
+        tuple[StageName, ...],
+        NoDecode,
+        BeforeValidator(between_commas),
+        AfterValidator(once_each),
+    ] = Field(
         ("sft", "dpo"),
         min_length=1,
         description="What an adapter goes through, in this order: sft learns the answers people would have "
@@ -104,8 +109,8 @@ class TrainingSettings(PackageSettings):
     micro_batch_size: int = Field(
         0,
         ge=0,
-        description="Rows that go through the model at once; the gradient of a batch is the same. 0: the "
-        "whole batch. When memory does not suffice a run halves it by itself.",
+        description="Rows that go through the model at once; the gradient of a batch is the same (KTO's "
+        "nearly). 0: the whole batch. When memory does not suffice a run halves it by itself.",
     )
     max_length: int = Field(1024, ge=32, description="Longest row, in tokens; longer ones are cut.")
     checkpoint_steps: int = Field(20, ge=1, description="Steps between checkpoints.")

@@ -35,7 +35,7 @@ from training.cheap_lora import cheap_lora
 from training.job import Job
 from training.measuring import answer_losses
 from training.probing import probe
-from training.progress import ProgressWriter
+from training.progress import ProgressWriter, last_phase
 from training.reporter import (
     Reporter,
     Stopped,
@@ -189,16 +189,35 @@ def learn(trainer: Any, folder: Path, stop: StopSignal) -> None:
         print(f"resuming from {checkpoint.name}")
         state = transformers.TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
         trainer._total_train_tokens = tokens_in(state)
-        if state.global_step < state.max_steps:
+        if state.global_step < state.max_steps and not _has_stopped_falling(trainer, state):
             trainer.train(resume_from_checkpoint=str(checkpoint))
         else:  # transformers would take one step too many
-            trainer._load_from_checkpoint(str(checkpoint))
+            best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
+            trainer._load_from_checkpoint(best or str(checkpoint))
             trainer.state = state
     if trainer.state.global_step < trainer.state.max_steps:
         stop.check()
     for name, parameter in trainer.model.named_parameters():
         if parameter.requires_grad and not bool(torch.isfinite(parameter).all()):
             raise Refused(f"Training diverged: {name} is not finite. Lower the learning rate.")
+
+
+def _has_stopped_falling(trainer: Any, state: Any) -> bool:
+    """Count anew, for a resumed run, the checkpoints since the best: transformers begins at none."""
+    patience = next(
+        (
+            callback
+            for callback in trainer.callback_handler.callbacks
+            if isinstance(callback, transformers.EarlyStoppingCallback)
+        ),
+        None,
+    )
+    losses = [line["eval_loss"] for line in state.log_history if "eval_loss" in line]
+    if patience is None or not losses:
+        return False
+    since = len(losses) - 1 - losses.index(min(losses))
+    patience.early_stopping_patience_counter = since
+    return since >= int(patience.early_stopping_patience)
 
 
 def save_adapter(trainer: Any, job: Job, cases: list[ProbeCase], folder: Path) -> None:
@@ -217,6 +236,8 @@ def save_adapter(trainer: Any, job: Job, cases: list[ProbeCase], folder: Path) -
     files.write_json(partial / PROBE, [case.model_dump() for case in cases])
     for path in partial.iterdir():
         path.chmod(0o644)  # safetensors writes for its own user only; the engine may be another
+        with path.open("rb") as file:
+            os.fsync(file.fileno())  # before `result.json` says that it is there
     shutil.rmtree(folder / files.ADAPTER, ignore_errors=True)
     partial.rename(folder / files.ADAPTER)
 
@@ -318,13 +339,21 @@ def _outcome(folder: Path, build: Build, stop: StopSignal) -> int:
 def _with_less(folder: Path) -> int:
     """Memory did not suffice: the next attempt takes fewer rows at once, if there are any to leave out."""
     job = files.read_job(folder)
+    phase = last_phase(folder / files.PROGRESS)
+    if phase != "training":
+        reason = (
+            f"Out of memory while {phase}, where fewer rows would not help: give the trainer more."
+        )
+        files.write_json(folder / files.ERROR, {"error": reason})
+        return files.FAILED
     if rows := files.take_less(folder, "Out of memory."):
         print(
             f"out of memory; going on with {rows} rows at once, the batch still being {job.batch_size}"
         )
         return files.NO_MEMORY
     reason = (
-        "Out of memory with a single row at once. Lower TRAINING_MAX_LENGTH "
+        f"Out of memory with as few rows at once as can be ({files.micro_batch(folder, job)}). Lower "
+        "TRAINING_MAX_LENGTH "
         f"({job.max_length}) or TRAINING_LORA_RANK ({job.lora_rank}), or give the trainer more memory."
     )
     files.write_json(folder / files.ERROR, {"error": reason})

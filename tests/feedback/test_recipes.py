@@ -66,6 +66,7 @@ def test_only_what_a_recipe_says_is_otherwise(own: dict[str, Any]) -> None:
         ({"sft_epochs": float("inf")}, "Input should be a finite number"),
         ({"stages": ""}, "at least 1 item"),
         ({"stages": "sft, ppo"}, "Input should be 'sft', 'dpo' or 'kto'"),
+        ({"stages": "sft, dpo, sft"}, "each is to be named once"),
         ({"lora_dropout": 1}, "less than 1"),
     ],
 )

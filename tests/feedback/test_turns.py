@@ -72,6 +72,37 @@ def test_a_wait_that_was_too_long_leaves_the_queue_as_it_was() -> None:
         assert mine and within
 
 
+def test_whoever_is_interrupted_while_waiting_takes_nobodys_turn_away() -> None:
+    turns = Turns()
+
+    class Call:
+        """Ctrl-C comes while it waits, or in the moment that the turn is handed over."""
+
+        def __init__(self, called: bool) -> None:
+            self.called = called
+
+        def acquire(self, timeout: float = -1) -> bool:
+            if timeout == -1:
+                return True
+            if self.called:
+                turns._hand_on()
+            raise KeyboardInterrupt
+
+        def release(self) -> None:
+            pass
+
+    for called in (False, True):
+        turns._holder = 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("feedback.turns.threading.Lock", lambda called=called: Call(called))
+            with pytest.raises(KeyboardInterrupt), turns.turn(1):
+                pass
+        if not called:
+            turns._hand_on()
+        with turns.turn(0) as held:
+            assert held
+
+
 def test_it_is_never_held_twice_nor_lost_while_waits_end_at_any_moment() -> None:
     turns = Turns()
     inside: list[int] = []

@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from training.cheap_head import cheap_head
-from training.prefix_tree import SHORTEST, can_be_a_tree, prefix_tree
+from training.prefix_tree import SHORTEST, can_be_a_tree, prefix_tree, tree_attention
 
 SIZES: dict[str, Any] = {
     "vocab_size": 60,
@@ -113,10 +113,20 @@ def test_its_probabilities_and_gradients_are_those_of_each_row_alone(kind: str, 
     expected = gradients(-wanted.sum())
 
     cheap_head(model)
+    assert base._supports_logits_to_keep(), "generate asks the signature what the model takes"
     found = model(**batch, fused_lm_head=True).log_probs
     torch.testing.assert_close(found, wanted.detach(), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(gradients(-found.sum()), expected, atol=1e-4, rtol=1e-4)
     assert max(gradient.abs().max() for gradient in expected) > 0
+
+
+def test_an_attention_that_a_tree_does_not_know_is_refused_and_not_guessed() -> None:
+    tree = prefix_tree([[1, 2, 3]])
+    heads = torch.zeros(1, 2, 3, 8)
+    with pytest.raises(ValueError, match="sliding_window"):
+        tree_attention(None, heads, heads, heads, None, prefix_tree=tree, sliding_window=4)
+    with pytest.raises(ValueError, match="a mask of its own"):
+        tree_attention(None, heads, heads, heads, heads[..., 0], prefix_tree=tree)
 
 
 def test_a_model_that_does_not_look_back_all_the_way_keeps_its_own_attention() -> None:

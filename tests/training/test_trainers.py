@@ -264,6 +264,8 @@ def test_ktos_mismatched_answers_are_those_of_the_same_batch(tokenizer: Any) -> 
     batch = kto.Mismatched(pad_token_id=0)(rows)
     assert batch["input_ids"].tolist() == [[1, 2, 3], [1, 2, 4], [1, 2, 5]]
     assert batch["KL_input_ids"].tolist() == [[1, 2, 5], [1, 2, 3], [1, 2, 4]]
+    copied = kto.Mismatched(pad_token_id=0)([rows[0], rows[1], rows[1], rows[1]])
+    assert copied["KL_input_ids"].tolist() == [[1, 2, 4], [1, 2, 3], [1, 2, 3], [1, 2, 3]]
 
 
 @pytest.mark.parametrize(("good", "bad"), [(1, 9), (9, 1), (5, 5), (0, 4)])
@@ -326,12 +328,43 @@ def test_where_memory_runs_out_the_run_goes_on_with_less_at_once(bench: Bench) -
 
 def test_a_single_row_that_is_too_much_fails_with_what_to_change(bench: Bench) -> None:
     def hopeless(job: Job, folder: Path, tokenizer: Any) -> Any:
-        raise MemoryError
+        trainer, rows = sft.build(job, folder, tokenizer)
+
+        def step(*_: Any) -> Any:
+            raise MemoryError
+
+        trainer.training_step = step
+        return trainer, rows
 
     job = bench.job("sft", micro_batch_size=1)
     assert bench.train_here("hopeless", job, hopeless) == FAILED
     said = (read_json(bench.folder / "hopeless" / ERROR) or {})["error"]
     assert "Lower TRAINING_MAX_LENGTH (1024) or TRAINING_LORA_RANK (16)" in said
+
+
+def test_where_the_model_itself_is_too_much_fewer_rows_are_not_tried(bench: Bench) -> None:
+    def hopeless(job: Job, folder: Path, tokenizer: Any) -> Any:
+        raise MemoryError
+
+    assert bench.train_here("too large", bench.job("sft"), hopeless) == FAILED
+    said = (read_json(bench.folder / "too large" / ERROR) or {})["error"]
+    assert said.startswith("Out of memory while loading")
+    assert note(bench.folder / "too large") == ""
+
+
+def test_rows_at_once_make_a_whole_batch_and_kto_has_two_at_least(bench: Bench) -> None:
+    def told(stage: StageName, batch: int, name: str) -> list[int | None]:
+        folder = bench.folder / name
+        write_job(folder, bench.job(stage, batch_size=batch))
+        found: list[int | None] = [micro_batch(folder, bench.job(stage, batch_size=batch))]
+        while found[-1] is not None:
+            found.append(take_less(folder, "Out of memory."))
+            assert found[-1] is None or f"with {found[-1]} rows at once" in note(folder)
+        return found
+
+    assert told("sft", 9, "nine") == [9, 3, 1, None]
+    assert told("kto", 8, "eight") == [8, 4, 2, None]
+    assert told("kto", 5, "five") == [5, None]
 
 
 def test_it_stops_when_validation_rows_are_learned_no_better_and_keeps_the_best(
@@ -347,6 +380,14 @@ def test_it_stops_when_validation_rows_are_learned_no_better_and_keeps_the_best(
     assert result["steps"] < 60, "it never got worse"
     assert f"has not fallen since step {best} " in result["note"]
     assert result["eval_loss"] == pytest.approx(asked[best], abs=1e-4), "another one was kept"
+
+    folder = bench.folder / "patient"  # killed after the last step, before its adapter was there
+    (folder / RESULT).unlink()
+    shutil.rmtree(folder / ADAPTER)
+    assert bench.train_here("patient", job, sft.build) == DONE
+    again = read_json(folder / RESULT) or {}
+    assert losses(again) == losses(result), "it trained on"
+    assert again["eval_loss"] == pytest.approx(asked[best], abs=1e-4), "another one was kept"
 
 
 def test_a_loss_that_stays_far_above_its_beginning_stops_the_run(tmp_path: Path) -> None:
