@@ -52,7 +52,7 @@ from training.supervise import TrainingFailed
 
 pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).parents[2]
-TRIALS_WANTED = 3
+TRIALS_WANTED = 2
 ENVIRONMENT = {
     "TRAINING_STAGES": "sft",
     "TRAINING_SFT_EPOCHS": "40",
