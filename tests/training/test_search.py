@@ -185,6 +185,7 @@ def test_a_trial_whose_folder_holds_another_recipes_run_is_trained_anew(
     monkeypatch.setattr(search_trial, "supervise", supervised)
     spec = spec_of(stages=["sft"])
     for rate in (1e-3, 2e-3):
+        (tmp_path / str(rate)).mkdir()
         trial = search_study.opened(tmp_path / str(rate), spec).ask()
         recipe = {"sft_learning_rate": rate}
         search_trial.learn(trial, recipe, spec, tmp_path / "0000", lambda *_: None, lambda: False)
