@@ -211,7 +211,7 @@ def main() -> None:
         "command": f"python -m benchmarks.topics {given.data} --taught {taught} --epochs {given.epochs:g}",
         **found,
     }
-    target = RESULTS / f"2026-11-24-topics-{given.data}"
+    target = RESULTS / f"{date.today():%Y-%m-%d}-topics-{given.data}"
     # A line for each key: matrices of 77 classes on a line per number would be thousands.
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
     target.with_suffix(".json").write_text(f"{{\n{lines}\n}}\n")
