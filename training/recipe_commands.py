@@ -94,9 +94,8 @@ def set_recipe(
     with writing() as session:
         owner = assistants.only(session, assistant)
         if from_search is not None:
-            wanted = search_files.winner(from_search, owner.name)
-        else:
-            wanted = {**recipe_of(owner).own, **given}
+            given = search_files.winner(from_search, owner.name)
+        wanted = {**recipe_of(owner).own, **given}
         changed = assistants.change(session, owner, recipe=_trainable(wanted)).get("recipe")
         _note(session, owner, changed, by, from_search)
     _tell(owner, changed)

@@ -88,10 +88,13 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _winner(best: FrozenTrial, spec: Spec) -> dict[str, Any]:
-    recipe = best.user_attrs["recipe"]
+    """Its recipe names all that was searched, also what is as set today: settings may change until then."""
+    tried = best.user_attrs["recipe"]
     in_force, then = (
-        spec.with_recipe(each).model_dump(mode="json") for each in (spec.recipe, recipe)
+        spec.with_recipe(each).model_dump(mode="json") for each in (spec.recipe, tried)
     )
+    searched = {*spec.space, "lora_alpha"} if "lora_rank" in spec.space else {*spec.space}
+    recipe = {**tried, **{name: then[name] for name in sorted(searched)}}
     changes = {
         name: {"from": in_force[name], "to": then[name]}
         for name in then

@@ -416,17 +416,21 @@ def test_trials_are_watched_on_the_way_and_leave_no_weights(searched: Searched) 
 @pytest.mark.usefixtures("here")
 def test_the_winner_becomes_the_assistants_by_an_operators_act(searched: Searched) -> None:
     with writing() as session:
-        assistants.change(session, assistants.get(session, "shop"), recipe={"sft_epochs": 39})
+        assistants.change(
+            session, assistants.get(session, "shop"), recipe={"sft_epochs": 39, "patience": 3}
+        )
     words = ["recipe", "set", "--from-search", str(searched.out), "--by", "olga"]
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     with reading() as session:
         owner = assistants.get(session, "shop")
         [entry] = audit.every(session, [owner.id], act="assistant.change")
-    assert owner.recipe == searched.report["winner"]["recipe"]
+    assert owner.recipe == {**searched.report["winner"]["recipe"], "patience": 3}
+    explored = searched.report["space"]
+    assert set(explored) < set(owner.recipe), "also what is as set today"
     assert entry.subject == "shop: recipe"
     assert entry.detail == {
-        "before": {"sft_epochs": 39},
+        "before": {"sft_epochs": 39, "patience": 3},
         "after": owner.recipe,
         "by": "olga",
         "search": "search-try",
