@@ -27,6 +27,7 @@ from typing import Any
 import aiohttp
 from sqlalchemy import Engine as Database
 
+from benchmarks import star
 from evals import run
 from evals.asking import Question, in_pool
 from evals.settings import EvalsSettings
@@ -43,7 +44,6 @@ from tests.engine_process import EngineProcess, running_engine
 
 ROOT = Path(__file__).parents[1]
 SHOP = ROOT / "examples" / "puddle_and_pine"
-STAR = ROOT.parent / "shared" / "data" / "star_corrections_heldout.jsonl"
 OUT = ROOT / "benchmarks" / "results" / "2026-12-01-exam-cost.json"
 ARMS = ("exam", "answers", "answers and scoring")
 
@@ -139,7 +139,7 @@ def held_out(data: Database, count: int) -> Assistant:
         )  # fmt: skip
         rows = [
             json.loads(line)
-            for file in (SHOP / "tickets.jsonl", STAR)
+            for file in (SHOP / "tickets.jsonl", star.HELD_OUT)
             for line in file.read_text().splitlines()
         ]
         for row in rows[:count]:
@@ -202,8 +202,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
-    if not STAR.exists():
-        raise SystemExit(f"{STAR.name} is not here; nothing was measured.")
+    star.must_be_here()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FEEDBACK_VAR_DIR"] = folder
         migrate()

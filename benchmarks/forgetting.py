@@ -11,15 +11,14 @@ recipe of the settings, the real trainers and the real engine. A run that was cu
 import argparse
 import json
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.exam_cost import STAR as HELD_OUT
+from benchmarks import star
 from benchmarks.exam_cost import Bench
 from benchmarks.forgetting_plot import svg
-from benchmarks.learning import RECIPE, Exam, by_hash, held_out, settle, train
-from benchmarks.training_speed import STAR
+from benchmarks.keeping import keep
+from benchmarks.learning import RECIPE, Exam, held_out, settle, train
 from feedback.database import database
 from feedback.draws import drawn
 from tests.engine_process import running_engine
@@ -38,7 +37,7 @@ def domain(row: dict[str, Any]) -> str:
 def of_domains(path: Path, count: int) -> dict[str, list[dict[str, Any]]]:
     """So many rows of each."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in by_hash(path):
+    for row in star.by_hash(path):
         if domain(row) in DOMAINS and len(found[domain(row)]) < count:
             found[domain(row)].append(row)
     return found
@@ -46,8 +45,10 @@ def of_domains(path: Path, count: int) -> dict[str, list[dict[str, Any]]]:
 
 def cycles(exam: Exam, model: str, corrections: int, replay: float) -> list[dict[str, float]]:
     """chrF by domain after each of the five cycles; the base model's stands first."""
-    taught = of_domains(STAR, corrections)
-    where = {row["id"]: domain(row) for rows in of_domains(HELD_OUT, 1000).values() for row in rows}
+    taught = of_domains(star.TRAIN, corrections)
+    where = {
+        row["id"]: domain(row) for rows in of_domains(star.HELD_OUT, 1000).values() for row in rows
+    }
     matrix = [by_domain(exam.sat_by(None), where)]
     start: Path | None = None
     earlier: list[dict[str, Any]] = []
@@ -84,10 +85,9 @@ def main() -> None:
     parser.add_argument("--tickets", type=int, default=20)
     parser.add_argument("--replay", type=float, default=30.0)
     given = parser.parse_args()
-    if not STAR.exists():
-        raise SystemExit(f"{STAR.name} is not here; nothing was measured.")
+    star.must_be_here()
     settle(WORK)
-    asked = [row for rows in of_domains(HELD_OUT, given.tickets).values() for row in rows]
+    asked = [row for rows in of_domains(star.HELD_OUT, given.tickets).values() for row in rows]
     with running_engine(WORK) as process:
         exam = Exam(Bench(process, database(), held_out(asked)))
         found = {
@@ -102,9 +102,7 @@ def main() -> None:
         "chrf_by_cycle_and_domain": found,
         "lost_since_its_own_cycle": {name: drops(matrix) for name, matrix in found.items()},
     }
-    to = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y-%m-%d}-forgetting"
-    to.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    to.with_suffix(".svg").write_text(svg(found), encoding="utf-8")
+    keep("forgetting", told, svg(found))
     print(json.dumps(told["lost_since_its_own_cycle"], indent=1))
 
 

@@ -16,12 +16,12 @@ import random
 import signal
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import star
+from benchmarks.keeping import keep
 from benchmarks.learning import stage_rows
-from benchmarks.training_speed import STAR
 from feedback.settings import feedback_settings
 from service.engine.embedded_model import base_model
 from service.settings import EMBEDDED_MODEL
@@ -30,7 +30,6 @@ from training.progress import Progress
 from training.settings import StageName, TrainingSettings
 from training.supervise import supervise
 
-ROOT = Path(__file__).parents[1]
 RECIPE = TrainingSettings(
     checkpoint_steps=5, sft_epochs=2, dpo_epochs=2, probe_prompts=1, probe_tokens=4
 )
@@ -38,8 +37,7 @@ RECIPE = TrainingSettings(
 
 def corrections(count: int) -> list[dict[str, Any]]:
     """The shortest, so that many runs fit in minutes."""
-    rows = [json.loads(line) for line in STAR.read_text(encoding="utf-8").splitlines()]
-    return sorted(rows, key=lambda row: len(json.dumps(row)))[:count]
+    return sorted(star.rows(star.TRAIN), key=lambda row: len(json.dumps(row)))[:count]
 
 
 class Runs:
@@ -103,13 +101,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=10)
     given = parser.parse_args()
-    if not STAR.exists():
-        raise SystemExit(f"{STAR.name} is not here; nothing was measured.")
+    star.must_be_here()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder), given.kills)
     told = {"what": "benchmarks.killed_training", "kills": found}
-    to = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y-%m-%d}-killed-training.json"
-    to.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    keep("killed-training", told)
 
 
 if __name__ == "__main__":

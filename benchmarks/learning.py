@@ -11,18 +11,16 @@ goes on where it was.
 
 import argparse
 import asyncio
-import hashlib
 import json
 import os
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.exam_cost import STAR as HELD_OUT
+from benchmarks import star
 from benchmarks.exam_cost import Bench
+from benchmarks.keeping import keep
 from benchmarks.learning_plot import svg
-from benchmarks.training_speed import PROMPT, STAR
 from evals import bootstrap, scores
 from feedback import adapters, assistants, tickets
 from feedback.database import database, migrate, reading, writing
@@ -43,17 +41,11 @@ KEPT = {
 }
 
 
-def by_hash(path: Path) -> list[dict[str, Any]]:
-    """A file's rows in an order that has nothing to do with their talks."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return sorted(rows, key=lambda row: hashlib.sha256(row["id"].encode()).hexdigest())
-
-
 def stage_rows(stage: StageName, corrections: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What a stage is taught of corrections: the sentence sent, and what a person had drafted."""
     found = []
     for row in corrections:
-        prompt = [{"role": "system", "content": PROMPT}, *row["context"]]
+        prompt = [{"role": "system", "content": star.PROMPT}, *row["context"]]
         final = [{"role": "assistant", "content": row["final"]}]
         draft = [{"role": "assistant", "content": row["draft"]}]
         whole = {"split": "train", "prompt": prompt, "chosen": final, "rejected": draft}
@@ -94,7 +86,7 @@ def held_out(rows: list[dict[str, Any]]) -> Assistant:
     """STAR's assistant with these tickets."""
     with writing() as session:
         assistant = assistants.create(
-            session, "star", "STAR", EMBEDDED_MODEL, PROMPT, "benchmark",
+            session, "star", "STAR", EMBEDDED_MODEL, star.PROMPT, "benchmark",
             sampling={"temperature": 0.0, "max_tokens": 48},
         )  # fmt: skip
         for row in rows:
@@ -142,7 +134,7 @@ def measure(sizes: list[int], exam: Exam, model: str) -> list[dict[str, Any]]:
     """Every size and variant: seconds, and the gain over the base model."""
     base = exam.sat_by(None)
     print(f"base: chrF {mean(base):.1f}", flush=True)
-    corrections = by_hash(STAR)
+    corrections = star.by_hash(star.TRAIN)
     found = []
     for size in sizes:
         seconds: dict[str, float] = {}
@@ -192,12 +184,13 @@ def main() -> None:
     parser.add_argument("--sizes", default="30,60,120,240,480")
     parser.add_argument("--tickets", type=int, default=80)
     given = parser.parse_args()
-    if not STAR.exists():
-        raise SystemExit(f"{STAR.name} is not here; nothing was measured.")
+    star.must_be_here()
     settle(WORK)
     started = time.monotonic()
     with running_engine(WORK) as process:
-        exam = Exam(Bench(process, database(), held_out(by_hash(HELD_OUT)[: given.tickets])))
+        exam = Exam(
+            Bench(process, database(), held_out(star.by_hash(star.HELD_OUT)[: given.tickets]))
+        )
         found = measure([int(size) for size in given.sizes.split(",")], exam, process.model)
     told = {
         "what": "benchmarks.learning",
@@ -206,9 +199,7 @@ def main() -> None:
         "recipe": training_settings().model_dump(mode="json", include=RECIPE),
         "found": found,
     }
-    to = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y-%m-%d}-learning"
-    to.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    to.with_suffix(".svg").write_text(svg(found), encoding="utf-8")
+    keep("learning", told, svg(found))
 
 
 RECIPE = {

@@ -10,15 +10,13 @@ engine; gains over the base model, with intervals over tickets. A run that was c
 """
 
 import argparse
-import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.exam_cost import STAR as HELD_OUT
+from benchmarks import star
 from benchmarks.exam_cost import Bench
-from benchmarks.learning import RECIPE, Exam, by_hash, held_out, mean, settle, train
-from benchmarks.training_speed import STAR
+from benchmarks.keeping import keep
+from benchmarks.learning import RECIPE, Exam, held_out, mean, settle, train
 from evals import bootstrap
 from feedback.database import database
 from tests.engine_process import running_engine
@@ -32,7 +30,7 @@ ARMS = ("clean", "plain", "robust", "weights", "both")
 
 def corrections(count: int, arm: str) -> list[dict[str, Any]]:
     """The first third is the careless author's, and three fifths of it are wrong."""
-    rows = by_hash(STAR)[: 2 * count]
+    rows = star.by_hash(star.TRAIN)[: 2 * count]
     taught, others = rows[:count], rows[count:]
     careless = range(count // 3)
     found = []
@@ -78,11 +76,12 @@ def main() -> None:
     parser.add_argument("--corrections", type=int, default=120)
     parser.add_argument("--tickets", type=int, default=80)
     given = parser.parse_args()
-    if not STAR.exists():
-        raise SystemExit(f"{STAR.name} is not here; nothing was measured.")
+    star.must_be_here()
     settle(WORK)
     with running_engine(WORK) as process:
-        exam = Exam(Bench(process, database(), held_out(by_hash(HELD_OUT)[: given.tickets])))
+        exam = Exam(
+            Bench(process, database(), held_out(star.by_hash(star.HELD_OUT)[: given.tickets]))
+        )
         found = measure(exam, process.model, given.corrections)
     told = {
         "what": "benchmarks.noise",
@@ -91,8 +90,7 @@ def main() -> None:
         "recipe": training_settings().model_dump(mode="json", include=RECIPE),
         "found": found,
     }
-    to = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y-%m-%d}-noise.json"
-    to.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    keep("noise", told)
 
 
 if __name__ == "__main__":

@@ -19,18 +19,17 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import star
+from benchmarks.keeping import keep
 from feedback.settings import feedback_settings
 from service.engine.embedded_model import base_model
 from service.settings import EMBEDDED_MODEL
 from training.supervise import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
-STAR = ROOT.parent / "shared" / "data" / "star_corrections_train.jsonl"
-PROMPT = "You are a customer service agent. Answer in one short sentence."
 ARMS = ("ours", "ours in TRL's order", "TRL, activations kept", "TRL")
 STAGES = ("sft", "dpo")
 BATCH, RATE, SEED = 8, 1e-4, 17
@@ -39,8 +38,7 @@ BATCH, RATE, SEED = 8, 1e-4, 17
 def rows(count: int) -> list[dict[str, Any]]:
     """STAR's corrections as an export has them: whole talks, the sentence sent, and the draft."""
     found = []
-    for line in STAR.read_text(encoding="utf-8").splitlines()[:count]:
-        row = json.loads(line)
+    for row in star.rows(star.TRAIN)[:count]:
         talk = [{"role": turn["role"], "content": turn["content"]} for turn in row["context"]]
         answers = {
             "completion": [{"role": "assistant", "content": row["final"]}],
@@ -48,7 +46,11 @@ def rows(count: int) -> list[dict[str, Any]]:
             "rejected": [{"role": "assistant", "content": row["draft"]}],
         }
         found.append(
-            {"split": "train", "prompt": [{"role": "system", "content": PROMPT}, *talk], **answers}
+            {
+                "split": "train",
+                "prompt": [{"role": "system", "content": star.PROMPT}, *talk],
+                **answers,
+            }
         )
     return found
 
@@ -141,13 +143,11 @@ def main() -> None:
     if asked.arm:
         print(json.dumps(arm_here(asked.arm, asked.stage, asked.dataset, asked.model)))
         return
-    if not STAR.exists():
-        raise SystemExit(f"{STAR.name} is not here; nothing was measured.")
+    star.must_be_here()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder), asked.rows, asked.rounds)
     out = {"what": "benchmarks.training_speed", "rows": asked.rows, "batch": BATCH, **found}
-    to = ROOT / "benchmarks" / "results" / f"{datetime.now(UTC):%Y-%m-%d}-training-speed.json"
-    to.write_text(json.dumps(out, indent=1) + "\n", encoding="utf-8")
+    keep("training-speed", out)
     print(json.dumps(out, indent=1))
 
 

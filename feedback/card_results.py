@@ -89,12 +89,9 @@ def _guardrails(decision: Decision) -> list[Part]:
 
 
 def _topics(owner: Assistant, decision: Decision) -> list[Part]:
-    """Only the assistant's own topics are named: another may be what an import brought."""
     rows = [
         (
-            (each["topic"] if each["topic"] in owner.topics else "another topic")
-            if each["topic"]
-            else "no topic",
+            _name_of(each["topic"], owner),
             str(each["tickets"]),
             f"{each['gain']:+.3g}",
             "loses" if each["topic"] in decision.losing_topics else "",
@@ -102,6 +99,13 @@ def _topics(owner: Assistant, decision: Decision) -> list[Part]:
         for each in decision.topics
     ]
     return [Table(("topic", "tickets", "gain", ""), rows)] if rows else []
+
+
+def _name_of(topic: str | None, owner: Assistant) -> str:
+    """Only the assistant's own topics are named: another may be what an import brought."""
+    if not topic:
+        return "no topic"
+    return topic if topic in owner.topics else "another topic"
 
 
 def _rules(session: Session, ours: EvalRun, theirs: EvalRun) -> Table:

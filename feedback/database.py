@@ -6,7 +6,7 @@ One transaction per request, command or stage, opened and closed at the edge wit
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session, create_engine
 
 from feedback.errors import UnderstudyError
+from feedback.fair_lock import FairLock
 from feedback.settings import feedback_settings
-from feedback.turns import Turns
+
+LOCKED = "database is locked"
+"""What SQLite says to whoever has waited for other writers for too long."""
 
 
 def connect(url: str, busy_timeout_seconds: float = 10.0, connections: int = 15) -> Engine:
@@ -47,7 +50,7 @@ def _sqlite(url: str, busy_timeout_seconds: float) -> Engine:
     engine = create_engine(
         url,
         connect_args={"timeout": busy_timeout_seconds},
-        execution_options={"turns": Turns(), "busy_timeout_seconds": busy_timeout_seconds},
+        execution_options={"writers": FairLock(), "busy_timeout_seconds": busy_timeout_seconds},
         hide_parameters=True,
     )
 
@@ -85,16 +88,22 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
 def writing(engine: Engine | None = None) -> Iterator[Session]:
     """A transaction that is committed when the block ends and undone when it raises."""
     bound = (engine or database()).execution_options(writing=True)
-    with _turn(bound), Session(bound, expire_on_commit=False) as session, session.begin():
+    with _my_turn(bound), Session(bound, expire_on_commit=False) as session, session.begin():
         yield session
 
 
-def _turn(engine: Engine) -> AbstractContextManager[bool]:
-    """This process's writers of an SQLite database in the order they came. Then SQLite has the word:
-    other processes write, too, and whoever waited too long here is refused there."""
+@contextmanager
+def _my_turn(engine: Engine) -> Iterator[None]:
+    """This process's writers of an SQLite database in the order they came; refused as SQLite would refuse."""
     options = engine.get_execution_options()
-    turns: Turns | None = options.get("turns")
-    return turns.turn(options["busy_timeout_seconds"]) if turns else nullcontext(True)
+    writers: FairLock | None = options.get("writers")
+    if writers is None:
+        yield
+        return
+    with writers.turn(options["busy_timeout_seconds"]) as is_mine:
+        if not is_mine:
+            raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError(LOCKED))
+        yield
 
 
 def _alembic(engine: Engine) -> Config:

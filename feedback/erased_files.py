@@ -16,16 +16,12 @@ from typing import Any
 
 from feedback import adapter_folder, traces
 from feedback.canonical import canonical
+from feedback.run_folder import JOB, LOCK, WEIGHTS
 from feedback.traces import Words
 
 BATCH = 1000
 LOGS = (".txt", ".log", ".json", ".jsonl")
 """Of a run: files that are made of lines, of which some may go."""
-
-WEIGHTS = ("checkpoints", "adapter", "adapter.partial")
-"""Folders of a run's stage, as training/job.py names them."""
-JOB, LOCK = "job.json", "lock"
-"""Files of a run's stage: what it was told to train, and what a trainer at work holds."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def counted_behind(session: Session, adapter: Adapter) -> Counted:
     )
     authors, talks, customers = session.exec(_behind(people, adapter)).one()
     said = {str(name): count for name, count in words}
-    return Counted(said, authors, talks, customers, _erased_rows(session, adapter))
+    return Counted(said, authors, talks, customers, erased_rows(session, adapter))
 
 
 def _behind(query: Any, adapter: Adapter) -> Any:
@@ -89,7 +89,8 @@ def _behind(query: Any, adapter: Adapter) -> Any:
     )
 
 
-def _erased_rows(session: Session, adapter: Adapter) -> int:
+def erased_rows(session: Session, adapter: Adapter) -> int:
+    """Rows an adapter learned from whose people were erased since."""
     return session.exec(
         select(func.count(func.distinct(col(DatasetItem.id))))
         .join(AdapterDataset, col(AdapterDataset.dataset_id) == DatasetItem.dataset_id)
@@ -195,7 +196,7 @@ def people_behind(session: Session, adapter: Adapter | None) -> Behind:
         adapter,
         customers_behind(session, adapter),
         nameless,
-        _erased_rows(session, adapter),
+        erased_rows(session, adapter),
         [Author(name, str(role), count) for name, role, count in authors],
     )
 

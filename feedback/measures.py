@@ -110,8 +110,6 @@ def title(metric: str) -> str:
     """A metric as it stands in a table; one that is gone, of an old decision, in its own words."""
     if metric in MEASURES:
         return MEASURES[metric].title
-    return (
-        DECIDING[metric].title.removeprefix("the ")
-        if metric in DECIDING
-        else metric.replace("_", " ")
-    )
+    if metric in DECIDING:
+        return DECIDING[metric].title.removeprefix("the ")
+    return metric.replace("_", " ")

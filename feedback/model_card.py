@@ -163,7 +163,7 @@ def _limits(session: Session, adapter: Adapter, runs: list[Run]) -> Section:
                 f"{run.result['canary_bits']:.1f} bits (by chance 1, at most "
                 f"{run.result.get('canary_most_bits', 7):g})."
             )
-    if erased := lineage.counted_behind(session, adapter).erased_rows:
+    if erased := lineage.erased_rows(session, adapter):
         lines.append(f"{erased} rows it learned from belong to people who were erased since.")
     return Section("Limits", [lines])
 

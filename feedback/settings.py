@@ -104,8 +104,10 @@ _HIDDEN = (
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "set" if value.get_secret_value() else "not set"
-    text = ",".join(value) if isinstance(value, tuple) else str(value)
-    text = json.dumps(value) if isinstance(value, list) else text
+    if isinstance(value, tuple):
+        text = ",".join(value)
+    else:
+        text = json.dumps(value) if isinstance(value, list) else str(value)
     for pattern, instead in _HIDDEN:
         text = pattern.sub(instead, text)
     return text

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from feedback.errors import Invalid
 
-Turns = list[dict[str, str]]
 QUESTION = "Name the topic of the customer's request."
 BOT = "bot"
 """What stands in `Conversation.topic_by` where the model named the topic."""
@@ -17,7 +16,7 @@ TOPIC = "topic"
 """What stands in `DatasetItem.edit` of a row that teaches a topic."""
 
 
-def render_topic_question(turns: Turns, max_chars: int) -> Turns:
+def render_topic_question(turns: list[dict[str, str]], max_chars: int) -> list[dict[str, str]]:
     """What the model is asked about a conversation: what the customer said, at most `max_chars` of it.
 
     Of more, the newest is kept. Raises Invalid where the customer said nothing.

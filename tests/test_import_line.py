@@ -20,6 +20,7 @@ TORCH_FILES = {
     "training/trainer.py",
     "training/reporter.py",
     "training/rows.py",
+    "training/order.py",
     "training/cheap_head.py",
     "training/cheap_lora.py",
     "training/prefix_tree.py",

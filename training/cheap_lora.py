@@ -11,7 +11,7 @@ import torch
 from peft.tuners.lora import Linear
 
 
-class _Adapted(torch.autograd.Function):  # type: ignore[misc]
+class _Adapted(torch.autograd.Function):
     """x W' + b + s x A' B', where W and b are frozen."""
 
     @staticmethod

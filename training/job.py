@@ -13,17 +13,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from feedback import run_folder
 from training.settings import StageName, Tracker, TrainingSettings
 
-JOB = "job.json"
+JOB = run_folder.JOB
 PROGRESS = "progress.jsonl"
 LOG = "log.txt"
-CHECKPOINTS = "checkpoints"
-ADAPTER = "adapter"
+CHECKPOINTS = run_folder.CHECKPOINTS
+ADAPTER = run_folder.ADAPTER
 RESULT = "result.json"
 TENSORBOARD = "tensorboard"
 ERROR = "error.json"
-LOCK = "lock"
+LOCK = run_folder.LOCK
 MICRO_BATCH = "micro_batch.json"
 """How many rows go through the model at once in this run, once memory did not suffice for more."""
 
@@ -217,13 +218,18 @@ def note(folder: Path) -> str:
     return f"{smaller['why']} It went on with {smaller['rows']} rows at once, the batch being the same."
 
 
+def sync(path: Path) -> None:
+    """Have a file reach the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def mark_complete(checkpoint: Path) -> None:
     """Say that a checkpoint's files are all on the disk."""
     sizes = {}
     for path in sorted(checkpoint.rglob("*")):
         if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(path)
             sizes[str(path.relative_to(checkpoint))] = path.stat().st_size
     write_json(checkpoint / COMPLETE, sizes)
 

@@ -274,6 +274,7 @@ class Turn:
     def _publish(self, frozen: Result) -> Result:
         stages: list[StageName] = frozen["stages"]
         results = {stage: read_json(self._folder / stage / RESULT) or {} for stage in stages}
+        start = frozen.get("start")
         with writing() as session:
             learned = [
                 datasets.get(session, frozen[DatasetKind(stage)], self._assistant)
@@ -289,9 +290,7 @@ class Turn:
                 },
                 versions=results[stages[-1]].get("versions", {}),
                 cycle_id=self._cycle.id,
-                goes_on_from=adapters.get(session, start)
-                if (start := frozen.get("start"))
-                else None,
+                goes_on_from=adapters.get(session, start) if start else None,
             )
             return {"adapter": adapter.name, "digest": adapter.digest}
 

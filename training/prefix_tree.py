@@ -49,7 +49,7 @@ class PrefixTree:
     """For each row, where in the layout each of its tokens stands."""
 
 
-def prefix_tree(rows: Sequence[Sequence[int]]) -> PrefixTree:
+def prefix_tree(rows: Sequence[list[int]]) -> PrefixTree:
     """Lay out rows of token ids."""
     tokens: list[int] = []
     positions: list[int] = []
@@ -72,9 +72,7 @@ def prefix_tree(rows: Sequence[Sequence[int]]) -> PrefixTree:
     return PrefixTree(torch.tensor([tokens]), torch.tensor([positions]), stretches, places)
 
 
-def _by_beginning(
-    rows: Sequence[Sequence[int]], members: list[int], depth: int
-) -> Iterator[list[int]]:
+def _by_beginning(rows: Sequence[list[int]], members: list[int], depth: int) -> Iterator[list[int]]:
     """Those that go on alike for long enough, together; every other one alone."""
     alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for row in members:
@@ -86,9 +84,8 @@ def _by_beginning(
             yield from ([row] for row in group)
 
 
-def _shared_until(rows: Sequence[Sequence[int]], group: list[int], depth: int) -> int:
-    members = [list(rows[row]) for row in group]
-    least, most = min(members), max(members)
+def _shared_until(rows: Sequence[list[int]], group: list[int], depth: int) -> int:
+    least, most = min(rows[row] for row in group), max(rows[row] for row in group)
     until = depth
     while until < min(len(least), len(most)) and least[until] == most[until]:
         until += 1

@@ -17,7 +17,7 @@ def name_of_start(assistant: Assistant, settings: TrainingSettings) -> str | Non
         return None
     with reading() as session:
         live = adapters.live_adapter(session, assistant)
-        if live is None or lineage.counted_behind(session, live).erased_rows:
+        if live is None or lineage.erased_rows(session, live):
             return None
         adapters.check_fits(session, assistant, live)
         return live.name

@@ -27,6 +27,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from feedback.adapter_folder import CONFIG, PROBE, ProbeCase
+from feedback.run_folder import PARTIAL
 from feedback.settings import names_in
 from training import canary
 from training import job as files
@@ -34,6 +35,7 @@ from training.cheap_head import NOT_COMPUTED, becomes_a_tree, cheap_head
 from training.cheap_lora import cheap_lora
 from training.job import Job
 from training.measuring import answer_losses
+from training.order import ByLength, ByTalk
 from training.probing import probe
 from training.progress import ProgressWriter, last_phase
 from training.reporter import (
@@ -44,7 +46,7 @@ from training.reporter import (
     tokens_in,
     why_early,
 )
-from training.rows import ByLength, ByTalk, Refused, Rows, length, prompt_of
+from training.rows import Refused, Rows, length, prompt_of
 
 PR_SET_PDEATHSIG = 1
 
@@ -189,7 +191,7 @@ def learn(trainer: Any, folder: Path, stop: StopSignal) -> None:
         print(f"resuming from {checkpoint.name}")
         state = transformers.TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
         trainer._total_train_tokens = tokens_in(state)
-        if state.global_step < state.max_steps and not _has_stopped_falling(trainer, state):
+        if state.global_step < state.max_steps and not _out_of_patience(trainer, state):
             trainer.train(resume_from_checkpoint=str(checkpoint))
         else:  # transformers would take one step too many
             best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
@@ -202,27 +204,20 @@ def learn(trainer: Any, folder: Path, stop: StopSignal) -> None:
             raise Refused(f"Training diverged: {name} is not finite. Lower the learning rate.")
 
 
-def _has_stopped_falling(trainer: Any, state: Any) -> bool:
-    """Count anew, for a resumed run, the checkpoints since the best: transformers begins at none."""
-    patience = next(
-        (
-            callback
-            for callback in trainer.callback_handler.callbacks
-            if isinstance(callback, transformers.EarlyStoppingCallback)
-        ),
-        None,
-    )
+def _out_of_patience(trainer: Any, state: Any) -> bool:
+    """Whether a resumed run had ended early. If not, its callback goes on counting: it begins at none."""
     losses = [line["eval_loss"] for line in state.log_history if "eval_loss" in line]
-    if patience is None or not losses:
-        return False
-    since = len(losses) - 1 - losses.index(min(losses))
-    patience.early_stopping_patience_counter = since
-    return since >= int(patience.early_stopping_patience)
+    since_best = len(losses) - 1 - losses.index(min(losses)) if losses else 0
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, transformers.EarlyStoppingCallback):
+            callback.early_stopping_patience_counter = since_best
+            return since_best >= int(callback.early_stopping_patience)
+    return False
 
 
 def save_adapter(trainer: Any, job: Job, cases: list[ProbeCase], folder: Path) -> None:
     """Write `adapter/` at once: the trained adapter, no reference, and the probe."""
-    partial = folder / f"{files.ADAPTER}.partial"
+    partial = folder / PARTIAL
     shutil.rmtree(partial, ignore_errors=True)
     trainer.model.peft_config["default"].base_model_name_or_path = job.base_model
     trainer.model.save_pretrained(
@@ -236,8 +231,7 @@ def save_adapter(trainer: Any, job: Job, cases: list[ProbeCase], folder: Path) -
     files.write_json(partial / PROBE, [case.model_dump() for case in cases])
     for path in partial.iterdir():
         path.chmod(0o644)  # safetensors writes for its own user only; the engine may be another
-        with path.open("rb") as file:
-            os.fsync(file.fileno())  # before `result.json` says that it is there
+        files.sync(path)  # before `result.json` says that it is there
     shutil.rmtree(folder / files.ADAPTER, ignore_errors=True)
     partial.rename(folder / files.ADAPTER)
 

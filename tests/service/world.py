@@ -30,14 +30,8 @@ PLACE = re.compile(r"\{\w+\}")
 
 
 def flat(found: Any) -> list[tuple[str, APIRoute]]:
-    """Every route of an application with its whole path, also those of included routers."""
-    pairs = []
-    for route in found:
-        if isinstance(route, APIRoute):
-            pairs.append((route.path, route))
-        elif hasattr(route, "original_router"):
-            pairs += flat(route.original_router.routes)
-    return pairs
+    """Every route of an application with its whole path."""
+    return [(route.path, route) for route in found if isinstance(route, APIRoute)]
 
 
 class Ids(dict[str, str]):

@@ -41,9 +41,10 @@ from training.job import (
     take_less,
     write_job,
 )
+from training.order import ByLength, ByTalk, talks
 from training.progress import Progress, ProgressWriter
 from training.reporter import Reporter, StopSignal
-from training.rows import ByLength, ByTalk, Refused, read_rows, talks
+from training.rows import Refused, read_rows
 from training.settings import StageName, TrainingSettings
 from training.supervise import TrainingStopped, supervise
 from training.trainer import Build, _outcome

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Turns:
+class FairLock:
     """A lock that is handed to whoever has waited longest. The same thread may take it again."""
 
     def __init__(self) -> None:

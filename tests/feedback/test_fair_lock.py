@@ -10,70 +10,70 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import text
 
 from feedback.database import connect, writing
-from feedback.turns import Turns
+from feedback.fair_lock import FairLock
 from tests.service.talk import eventually
 
 
-def queue_is(turns: Turns, length: int) -> bool:
-    return len(turns._waiting) == length
+def queue_is(lock: FairLock, length: int) -> bool:
+    return len(lock._waiting) == length
 
 
 def test_whoever_waited_longest_is_next() -> None:
-    turns = Turns()
+    lock = FairLock()
     order: list[tuple[int, bool]] = []
     threads: list[threading.Thread] = []
 
     def wait(number: int) -> None:
-        with turns.turn(30) as held:
+        with lock.turn(30) as held:
             order.append((number, held))
 
-    with turns.turn(30):
+    with lock.turn(30):
         for number in range(20):
             threads.append(threading.Thread(target=wait, args=(number,)))
             threads[-1].start()
-            eventually(partial(queue_is, turns, number + 1))
+            eventually(partial(queue_is, lock, number + 1))
     for thread in threads:
         thread.join()
     assert order == [(number, True) for number in range(20)]
 
 
 def test_one_that_lets_go_and_asks_again_stands_at_the_end() -> None:
-    turns = Turns()
+    lock = FairLock()
     order: list[str] = []
 
     def wait() -> None:
-        with turns.turn(30):
+        with lock.turn(30):
             order.append("the other")
 
     other = threading.Thread(target=wait)
-    with turns.turn(30):
+    with lock.turn(30):
         other.start()
-        eventually(partial(queue_is, turns, 1))
-    with turns.turn(30):
+        eventually(partial(queue_is, lock, 1))
+    with lock.turn(30):
         order.append("again")
     other.join()
     assert order == ["the other", "again"]
 
 
 def test_a_wait_that_was_too_long_leaves_the_queue_as_it_was() -> None:
-    turns = Turns()
+    lock = FairLock()
     held: list[bool] = []
 
     def wait() -> None:
-        with turns.turn(0.01) as mine:
+        with lock.turn(0.01) as mine:
             held.append(mine)
 
-    with turns.turn(30):
+    with lock.turn(30):
         thread = threading.Thread(target=wait)
         thread.start()
         thread.join()
         assert held == [False]
-    with turns.turn(0) as mine, turns.turn(0) as within:
+    with lock.turn(0) as mine, lock.turn(0) as within:
         assert mine and within
 
 
 def test_whoever_is_interrupted_while_waiting_takes_nobodys_turn_away() -> None:
-    turns = Turns()
+    lock = FairLock()
 
     class Call:
         """Ctrl-C comes while it waits, or in the moment that the turn is handed over."""
@@ -85,32 +85,32 @@ def test_whoever_is_interrupted_while_waiting_takes_nobodys_turn_away() -> None:
             if timeout == -1:
                 return True
             if self.called:
-                turns._hand_on()
+                lock._hand_on()
             raise KeyboardInterrupt
 
         def release(self) -> None:
             pass
 
     for called in (False, True):
-        turns._holder = 1
+        lock._holder = 1
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("feedback.turns.threading.Lock", lambda called=called: Call(called))
-            with pytest.raises(KeyboardInterrupt), turns.turn(1):
+            patch.setattr("feedback.fair_lock.threading.Lock", lambda called=called: Call(called))
+            with pytest.raises(KeyboardInterrupt), lock.turn(1):
                 pass
         if not called:
-            turns._hand_on()
-        with turns.turn(0) as held:
+            lock._hand_on()
+        with lock.turn(0) as held:
             assert held
 
 
 def test_it_is_never_held_twice_nor_lost_while_waits_end_at_any_moment() -> None:
-    turns = Turns()
+    lock = FairLock()
     inside: list[int] = []
     seen: list[tuple[int, ...]] = []
 
     def work(number: int) -> None:
         for _ in range(200):
-            with turns.turn(0.0001 * (number % 3)) as held:
+            with lock.turn(0.0001 * (number % 3)) as held:
                 if held:
                     inside.append(number)
                     seen.append(tuple(inside))
@@ -122,7 +122,7 @@ def test_it_is_never_held_twice_nor_lost_while_waits_end_at_any_moment() -> None
     for thread in threads:
         thread.join()
     assert seen and all(len(each) == 1 for each in seen)
-    with turns.turn(0) as held:
+    with lock.turn(0) as held:
         assert held
 
 
